@@ -1,0 +1,58 @@
+"""
+What can go wrong, as one tree.
+
+::
+
+    ValueError
+    └── RunSettingsError            bad input, found before anything was sent to AWS
+    AirflowException
+    └── RunBatchError               about a batch that exists: carries its id and summary
+        └── RunBatchFailedError     the batch came to an end that the task does not accept
+
+What AWS itself refuses stays a :class:`botocore.exceptions.ClientError`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException
+
+
+class RunSettingsError(ValueError):
+    """
+    The run settings cannot be submitted as they are; nothing has been sent.
+
+    :param problems: One sentence for each problem, naming the row or the field.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__(*problems)
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return self.problems[0]
+        return "\n  ".join((f"{len(self.problems)} problems, nothing was submitted:", *self.problems))
+
+
+class RunBatchError(AirflowException):
+    """
+    Something is wrong with a batch that exists.
+
+    :param message: What happened, and what to do about it.
+    :param batch_id: The batch that this is about.
+    :param summary: How far the batch is, in the form of the task's return value.
+    """
+
+    def __init__(self, message: str, batch_id: str, summary: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.batch_id = batch_id
+        self.summary = summary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.batch_id, self.summary)
+
+
+class RunBatchFailedError(RunBatchError):
+    """The batch came to an end that the task does not accept."""

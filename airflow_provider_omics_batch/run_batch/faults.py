@@ -1,0 +1,95 @@
+"""Which faults pass by themselves, and what to do about the others."""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    ResponseStreamingError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+from botocore.parsers import ResponseParserError
+
+#: The credentials are not accepted as they are: rotated, expired, or not yet known everywhere.
+STALE_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    }
+)
+
+_THROTTLED = frozenset(
+    {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
+)
+
+_PASSING: tuple[type[Exception], ...] = (
+    BotoConnectionError,
+    HTTPClientError,
+    ResponseParserError,
+    ResponseStreamingError,
+    NoCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    OSError,
+    TimeoutError,
+)
+
+#: What the caller must be allowed to do, beside the operation itself.
+#: https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
+_ALSO_NEEDED = {
+    "StartRunBatch": (
+        "omics:StartRun, iam:PassRole on the roleArn, and omics:TagResource for tags; "
+        "the role must trust omics.amazonaws.com and be able to read the settings object in S3"
+    ),
+    "CancelRunBatch": "omics:CancelRun",
+    "DeleteRunBatch": "omics:DeleteRun",
+}
+
+
+class IncompleteAnswerError(BotoCoreError):
+    """An answer without what makes it one, as a proxy's page with status 200 would be."""
+
+    fmt = "The answer to {operation} has no {member}"
+
+
+def code_of(error: BaseException) -> str:
+    """Return AWS's code for an error, or the class's name."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return type(error).__name__
+
+
+def is_throttling(error: BaseException) -> bool:
+    return code_of(error) in _THROTTLED or _http_status(error) == 429
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether the same call may succeed later with nothing done about it."""
+    if isinstance(error, ClientError):
+        status = _http_status(error)
+        return is_throttling(error) or code_of(error) in STALE_CREDENTIALS or status == 408 or status >= 500
+    return isinstance(error, (*_PASSING, IncompleteAnswerError))
+
+
+def remedy(error: ClientError) -> str | None:
+    """Return what a person can do about a refusal, or ``None`` where AWS's own message says it."""
+    operation = error.operation_name
+    if code_of(error) == "AccessDeniedException":
+        also = _ALSO_NEEDED.get(operation)
+        return f"The caller needs omics:{operation}" + (f", {also}" if also else "")
+    return None
+
+
+def _http_status(error: BaseException) -> int:
+    if not isinstance(error, ClientError):
+        return 0
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)

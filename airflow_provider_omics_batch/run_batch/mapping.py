@@ -1,0 +1,236 @@
+"""From run settings to runs: what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypedDict
+
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
+from airflow_provider_omics_batch.run_batch.faults import code_of, remedy
+from airflow_provider_omics_batch.run_batch.model import json_bytes
+from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, Runs
+
+#: So many failures are told with the task's result, where they are read by people.
+SHOWN_FAILURES = 10
+
+#: For so many failed runs the reason is asked for, with one GetRun each.
+MAX_REASONS = 1_000
+
+#: Characters of a failure's message that go with the task's result.
+MAX_MESSAGE_LENGTH = 300
+
+
+class RunRecord(TypedDict):
+    """
+    One run setting and what became of it; a line of the manifest.
+
+    HealthOmics gives the ids of deleted runs to new ones: ``run_arn`` and ``run_uuid`` are what lasts.
+    """
+
+    run_setting_id: str
+    run_id: str | None
+    run_arn: str | None
+    run_uuid: str | None
+    batch_id: str
+    submission_status: str | None
+    submission_failure_reason: str | None
+    submission_failure_message: str | None
+    run_status: str | None
+    failure_reason: str | None
+
+
+@dataclass
+class Outcome:
+    """
+    How a batch ended.
+
+    :param state: Its last state, recounted from the records where the service's counts do not add up.
+    :param failures: The first failed submissions and failed or cancelled runs, with reason and message.
+    """
+
+    state: BatchState
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def summary(self, manifest_uri: str | None = None) -> dict[str, Any]:
+        """Return the task's result: counts and the first failures, a few KB at any size."""
+        state = self.state
+        return {
+            "batch_id": state.batch_id,
+            "status": state.status,
+            "total": state.total,
+            "submissions": asdict(state.submissions),
+            "runs": asdict(state.runs),
+            "failure_reason": state.failure_reason,
+            "failures": self.failures,
+            "manifest_uri": manifest_uri,
+        }
+
+
+async def collect_runs(
+    client: PatientClient, state: BatchState, keep: Callable[[RunRecord], object], log: Log
+) -> Outcome:
+    """
+    Hand the record of every run of an ended batch to ``keep``, and return how the batch ended.
+
+    Lists the batch's runs once, and asks for more only of those that went wrong.
+
+    :param client: Calls HealthOmics.
+    :param state: The batch's state, as of its end.
+    :param keep: Called once for each record, in the order of the service.
+    :param log: Gets a warning where the caller lacks a permission that only details depend on.
+    """
+    statuses = await _run_statuses(client, state, log)
+    details = _Details(client, log)
+    outcome = Outcome(state)
+    seen: set[str] = set()
+    counts = Counter[str]()
+    async for page in client.pages("list_runs_in_batch", required="runs", batchId=state.batch_id):
+        for item in page:
+            record = _record(state.batch_id, item, statuses)
+            if record["run_setting_id"] in seen:
+                continue
+            seen.add(record["run_setting_id"])
+            counts[record["run_status"] or f"submission {record['submission_status']}"] += 1
+            message = await details.add_to(record)
+            if _went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
+                outcome.failures.append(_failure(record, message))
+            keep(record)
+    if statuses.recount:
+        outcome.state = _recounted(state, counts)
+    if len(seen) < state.total:
+        log.warning("HealthOmics listed %d of the batch's %d runs", len(seen), state.total)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Statuses:
+    """
+    The status of single runs.
+
+    :param known: By run id.
+    :param others: That of all other runs.
+    :param recount: All runs have been listed, since the batch's own counts do not add up or are not final.
+    """
+
+    known: dict[str, str]
+    others: str | None = None
+    recount: bool = False
+
+
+async def _run_statuses(client: PatientClient, state: BatchState, log: Log) -> _Statuses:
+    gone_wrong = {"FAILED": state.runs.failed, "CANCELLED": state.runs.cancelled}
+    try:
+        if state.status == PROCESSED and state.total and not state.unaccounted and not state.runs.deleted:
+            known: dict[str, str] = {}
+            for status in (status for status, count in gone_wrong.items() if count):
+                known |= await _list_statuses(client, state.batch_id, status)
+            if len(known) == sum(gone_wrong.values()):
+                return _Statuses(known, others="COMPLETED")
+        return _Statuses(await _list_statuses(client, state.batch_id), recount=True)
+    except ClientError as error:
+        log.warning("What became of single runs is not known: %s", remedy(error) or error)
+        return _Statuses({})
+
+
+async def _list_statuses(client: PatientClient, batch_id: str, status: str | None = None) -> dict[str, str]:
+    """Return the status by run id, of all runs of a batch or of those in one status."""
+    filters = {"batchId": batch_id, **({"status": status} if status else {})}
+    statuses: dict[str, str] = {}
+    try:
+        async for page in client.pages("list_runs", required="items", **filters):
+            statuses |= {
+                item["id"]: item["status"] for item in page if item.get("batchId") in (batch_id, None)
+            }
+    except ClientError as error:
+        # Two filters at a time are neither documented nor forbidden.
+        if status is None or code_of(error) != "ValidationException":
+            raise
+        statuses = await _list_statuses(client, batch_id)
+    return {run_id: found for run_id, found in statuses.items() if status in (found, None)}
+
+
+class _Details:
+    """Asks why single runs failed, as long as that is allowed and they are not too many."""
+
+    def __init__(self, client: PatientClient, log: Log) -> None:
+        self._client = client
+        self._log = log
+        self._left = MAX_REASONS
+
+    async def add_to(self, record: RunRecord) -> str | None:
+        """Complete a failed run's record with the reason, and return the message that goes with it."""
+        if record["run_status"] != "FAILED" or not self._left:
+            return record["submission_failure_message"]
+        self._left -= 1
+        try:
+            run = await self._client.call("get_run", required="status", id=record["run_id"])
+        except ClientError as error:
+            if code_of(error) != "ResourceNotFoundException":
+                self._left = 0
+                self._log.warning("Why runs failed is not known: %s", remedy(error) or error)
+            return None
+        record["failure_reason"] = run.get("failureReason")
+        return run.get("statusMessage")
+
+
+def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunRecord:
+    run_id = item.get("runId") or None
+    return RunRecord(
+        run_setting_id=item["runSettingId"],
+        run_id=run_id,
+        run_arn=item.get("runArn"),
+        run_uuid=item.get("runInternalUuid"),
+        batch_id=batch_id,
+        submission_status=item.get("submissionStatus"),
+        submission_failure_reason=item.get("submissionFailureReason"),
+        submission_failure_message=item.get("submissionFailureMessage"),
+        run_status=statuses.known.get(run_id, statuses.others) if run_id else None,
+        failure_reason=None,
+    )
+
+
+def _went_wrong(record: RunRecord) -> bool:
+    return not record["run_id"] or record["run_status"] in ("FAILED", "CANCELLED")
+
+
+def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
+    reason = record["failure_reason"] or record["submission_failure_reason"]
+    return {
+        "run_setting_id": record["run_setting_id"],
+        "run_id": record["run_id"],
+        "status": record["run_status"] or record["submission_status"],
+        "reason": reason,
+        "message": message[:MAX_MESSAGE_LENGTH] if message else None,
+    }
+
+
+def _recounted(state: BatchState, counts: Counter[str]) -> BatchState:
+    runs = Runs(**{name: counts[name.upper()] for name in Runs.__annotations__})
+    failed = counts["submission FAILED"]
+    submissions = replace(state.submissions, successful=counts.total() - failed, failed=failed)
+    return replace(state, total=max(state.total, counts.total()), submissions=submissions, runs=runs)
+
+
+class RunIds:
+    """
+    ``{runSettingId: runId}`` of the runs that were submitted, as long as it is small enough for XCom.
+
+    :param max_bytes: The largest size as JSON.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._run_ids: dict[str, str] = {}
+        self._bytes_left = max_bytes
+
+    def add(self, record: RunRecord) -> None:
+        if record["run_id"] and self._bytes_left >= 0:
+            self._run_ids[record["run_setting_id"]] = record["run_id"]
+            self._bytes_left -= len(json_bytes({record["run_setting_id"]: record["run_id"]}))
+
+    @property
+    def value(self) -> dict[str, str] | None:
+        return self._run_ids if self._bytes_left >= 0 else None

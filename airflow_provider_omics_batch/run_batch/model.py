@@ -1,0 +1,206 @@
+"""
+Checks a value against a shape of botocore's service model.
+
+botocore itself checks names, types and minima, one error at a time and without a row number;
+maxima, patterns and enumerations it leaves to the service, which finds them out run by run
+when the batch is already under way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from botocore import __version__ as botocore_version
+from botocore.model import Shape
+
+
+class Problem(NamedTuple):
+    """Something wrong with one member of a value."""
+
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.what}" if self.path else self.what
+
+
+#: Returns what is wrong with a value; nothing where it is fine.
+Check = Callable[[Any], Sequence[Problem]]
+
+FINE: Sequence[Problem] = ()
+
+
+def compile_check(shape: Shape) -> Check:
+    """Return the check for values of ``shape``, made once and cheap to call for 100,000 values."""
+    if getattr(shape, "is_document_type", False):
+        return _check_document
+    compiler = _COMPILERS.get(shape.type_name)
+    return compiler(shape) if compiler else lambda value: FINE
+
+
+def json_bytes(value: Any) -> bytes:
+    """
+    Return the value as HealthOmics receives it: compact JSON in UTF-8.
+
+    :raises TypeError, ValueError: JSON has no form for it (a date, NaN).
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the nearest known name, or at all of them."""
+    known = list(known)
+    folded = {candidate.replace("_", "").lower(): candidate for candidate in known}
+    near = get_close_matches(name.replace("_", "").lower(), folded, n=1)
+    return f"did you mean {folded[near[0]]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _compile_structure(shape: Any) -> Check:
+    checks = {name: compile_check(member) for name, member in shape.members.items()}
+    required = tuple(shape.required_members)
+
+    def check(value: Any) -> Sequence[Problem]:
+        if not isinstance(value, Mapping):
+            return [Problem("", f"must be an object, not {_shown(value)}")]
+        problems = [Problem(name, "is missing") for name in required if name not in value]
+        for name, member in value.items():
+            if name in checks:
+                problems += _below(name, checks[name](member))
+            else:
+                problems.append(
+                    Problem(
+                        str(name),
+                        f"is not known to botocore {botocore_version}; {did_you_mean(str(name), checks)}",
+                    )
+                )
+        return problems
+
+    return check
+
+
+def _compile_list(shape: Any) -> Check:
+    check_member = compile_check(shape.member)
+    check_size = _compile_size(shape, "entries")
+
+    def check(value: Any) -> Sequence[Problem]:
+        if not isinstance(value, list | tuple):
+            return [Problem("", f"must be a list, not {_shown(value)}")]
+        problems = list(check_size(len(value)))
+        for index, member in enumerate(value):
+            problems += _below(f"[{index}]", check_member(member))
+        return problems
+
+    return check
+
+
+def _compile_map(shape: Any) -> Check:
+    check_key, check_value = compile_check(shape.key), compile_check(shape.value)
+
+    def check(value: Any) -> Sequence[Problem]:
+        if not isinstance(value, Mapping):
+            return [Problem("", f"must be an object, not {_shown(value)}")]
+        problems: list[Problem] = []
+        for key, member in value.items():
+            problems += _below(f"key {key!r}", check_key(key))
+            problems += _below(f"{key!r}", check_value(member))
+        return problems
+
+    return check
+
+
+def _compile_string(shape: Any) -> Check:
+    check_size = _compile_size(shape, "characters")
+    matches = _compile_pattern(shape.metadata.get("pattern"))
+    pattern, allowed = shape.metadata.get("pattern"), shape.enum
+
+    def check(value: Any) -> Sequence[Problem]:
+        if not isinstance(value, str):
+            return [Problem("", f"must be a string, not {_shown(value)}")]
+        if problems := check_size(len(value)):
+            return problems
+        if allowed and value not in allowed:
+            return [Problem("", f"is {value!r}, which is none of {', '.join(allowed)}")]
+        if not matches(value):
+            return [Problem("", f"is {value!r}, which does not match {pattern}")]
+        return FINE
+
+    return check
+
+
+def _compile_integer(shape: Any) -> Check:
+    low, high = shape.metadata.get("min", float("-inf")), shape.metadata.get("max", float("inf"))
+
+    def check(value: Any) -> Sequence[Problem]:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return [Problem("", f"must be a whole number, not {_shown(value)}")]
+        if not low <= value <= high:
+            return [Problem("", f"is {value}, allowed are {low} to {high}")]
+        return FINE
+
+    return check
+
+
+def _compile_size(shape: Any, unit: str) -> Callable[[int], Sequence[Problem]]:
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", float("inf"))
+
+    def check(size: int) -> Sequence[Problem]:
+        if least <= size <= most:
+            return FINE
+        if size == 0:
+            return [Problem("", "is empty")]
+        return [Problem("", f"has {size} {unit}, allowed are {least} to {most}")]
+
+    return check
+
+
+def _compile_pattern(pattern: str | None) -> Callable[[str], object]:
+    r"""
+    Return whether a whole string matches.
+
+    Python's ``re`` does not know ``\p{…}``. The model uses it in one way only: any text
+    without control characters, with or without tabs and line breaks.
+    """
+    if pattern is None:
+        return lambda text: True
+    if r"\p{" not in pattern:
+        return re.compile(pattern).fullmatch
+    allowed = {char for char, escape in {"\t": r"\t", "\n": r"\n", "\r": r"\r"}.items() if escape in pattern}
+    return lambda text: (
+        text.isprintable() or all(char in allowed or unicodedata.category(char)[0] != "C" for char in text)
+    )
+
+
+def _check_document(value: Any) -> Sequence[Problem]:
+    if not isinstance(value, Mapping):
+        return [Problem("", f"must be an object, not {_shown(value)}")]
+    try:
+        json_bytes(value)
+    except (TypeError, ValueError) as error:
+        return [Problem("", f"cannot be written as JSON: {error}")]
+    return FINE
+
+
+def _below(name: str, problems: Sequence[Problem]) -> Sequence[Problem]:
+    return [
+        Problem(f"{name}.{path}" if path and path[0] not in "[" else f"{name}{path}", what)
+        for path, what in problems
+    ]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '…'}"
+
+
+_COMPILERS: dict[str, Callable[[Any], Check]] = {
+    "structure": _compile_structure,
+    "list": _compile_list,
+    "map": _compile_map,
+    "string": _compile_string,
+    "integer": _compile_integer,
+}

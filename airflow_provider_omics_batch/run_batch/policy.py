@@ -1,0 +1,62 @@
+"""When a batch that ended counts as a success."""
+
+from __future__ import annotations
+
+from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState
+
+
+def allowed_failures(max_failed_runs: float, total: int) -> int:
+    """
+    Return how many runs may go wrong.
+
+    :param max_failed_runs: An int is a number of runs, a float below 1 a fraction of ``total``.
+    """
+    if isinstance(max_failed_runs, float):
+        # The share is rounded down, and 0.07 of 100 must not become 7.000000000000001.
+        return int(round(max_failed_runs * total, 6))
+    return max_failed_runs
+
+
+def check_max_failed_runs(max_failed_runs: object) -> None:
+    """
+    Refuse what is neither a number of runs nor a fraction of them.
+
+    :raises ValueError: With what would be valid.
+    """
+    if type(max_failed_runs) is int and max_failed_runs >= 0:
+        return
+    if type(max_failed_runs) is float and 0 <= max_failed_runs <= 1:
+        return
+    raise ValueError(
+        "max_failed_runs is a number of runs (an int, 0 or more) or a fraction of all runs "
+        f"(a float from 0.0 to 1.0), not {max_failed_runs!r}"
+    )
+
+
+def objection(state: BatchState, max_failed_runs: float = 0) -> str | None:
+    """
+    Return why an ended batch does not count as a success, or ``None`` where it does.
+
+    ``PROCESSED`` says that every run has come to an end, not that it was a good one.
+
+    :param max_failed_runs: How many failed submissions, failed and cancelled runs are borne together:
+        an int, or a float as a fraction of all runs.
+    """
+    if state.status != PROCESSED:
+        reason = f": {state.failure_reason}" if state.failure_reason else ""
+        return f"Run batch {state.batch_id} is {state.status}{reason}"
+    lost = {
+        "could not be submitted": state.submissions.failed,
+        "failed": state.runs.failed,
+        "were cancelled": state.runs.cancelled,
+        "were deleted": state.runs.deleted,
+        "are not accounted for": state.unaccounted,
+    }
+    count, allowed = sum(lost.values()), allowed_failures(max_failed_runs, state.total)
+    if count <= allowed:
+        return None
+    details = ", ".join(f"{n:,} {what}" for what, n in lost.items() if n)
+    return (
+        f"Run batch {state.batch_id} was processed, but of its {state.total:,} runs {details}; "
+        f"max_failed_runs={max_failed_runs!r} allows {allowed:,}"
+    )

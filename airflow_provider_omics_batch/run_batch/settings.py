@@ -1,0 +1,180 @@
+"""What may be submitted: the request's members and its run settings, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from botocore.model import ServiceModel
+
+from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.model import Problem, compile_check, did_you_mean, json_bytes
+from airflow_provider_omics_batch.run_batch.sheets import BadRow, SampleSheet
+
+RunSetting = dict[str, Any]
+#: Where a run setting stands ("row 17"), for error messages, and the setting.
+Placed = tuple[str, RunSetting | BadRow]
+
+#: https://docs.aws.amazon.com/omics/latest/dev/fixed-quotas.html
+MAX_RUNS = 100_000
+MAX_INLINE_RUNS = 100
+MAX_PARAMETERS_BYTES = 256_000
+
+#: So many problems are reported at once.
+MAX_PROBLEMS = 20
+
+_UNION = ("inlineSettings", "s3UriSettings")
+
+
+def run_settings_of(given: Any, aws_conn_id: str | None = None) -> Iterator[Placed]:
+    """
+    Yield each run setting with its place, from whatever an author may give as such.
+
+    :param given: ``{"inlineSettings": […]}``, an iterable of run settings, or a sample sheet.
+    :param aws_conn_id: The connection by which a sheet in S3 is read.
+    :raises RunSettingsError: It is nothing of the kind.
+    """
+    if isinstance(given, SampleSheet):
+        for number, row_setting in given.run_settings(aws_conn_id):
+            yield f"row {number}", row_setting
+        return
+    if isinstance(given, Mapping):
+        given = given["inlineSettings"]
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise RunSettingsError(
+            "batch_run_settings must be a SampleSheet, an iterable of run settings, "
+            f'{{"inlineSettings": […]}} or {{"s3UriSettings": "s3://…"}}, not {given!r:.80}'
+        )
+    for number, setting in enumerate(given, start=1):
+        yield f"run setting {number}", setting
+
+
+def staged_by_author(given: Any) -> str | None:
+    """
+    Return the S3 URI where the author has put the run settings, or ``None`` where they are given themselves.
+
+    :raises RunSettingsError: It is a mapping, but not the API's union of exactly one member.
+    """
+    if not isinstance(given, Mapping):
+        return None
+    if "runSettingId" in given:
+        raise RunSettingsError("batch_run_settings is a single run setting; put it into a list")
+    for name in given:
+        if name not in _UNION:
+            raise RunSettingsError(
+                f"batch_run_settings: {name} is not known; {did_you_mean(str(name), _UNION)}"
+            )
+    if len(given) != 1:
+        raise RunSettingsError(f"batch_run_settings must have exactly one of {' and '.join(_UNION)}")
+    uri = given.get("s3UriSettings")
+    if uri is not None and not str(uri).startswith("s3://"):
+        raise RunSettingsError(f"batch_run_settings: s3UriSettings must begin with s3://, not {uri!r}")
+    return uri
+
+
+def merged(default: Mapping[str, Any], setting: Mapping[str, Any]) -> RunSetting:
+    """
+    Return what HealthOmics makes of the default and a run's own setting.
+
+    ``parameters`` and ``runTags`` are merged key by key, every other member is replaced:
+    https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
+    """
+    by_key = {
+        name: {**(default.get(name) or {}), **setting[name]}
+        for name in ("parameters", "runTags")
+        if name in setting
+    }
+    return {**default, **setting, **by_key}
+
+
+class RequestChecker:
+    """
+    Checks a submission against botocore's service model, and what the documentation adds to it.
+
+    :param service_model: The model of the installed botocore.
+    """
+
+    def __init__(self, service_model: ServiceModel) -> None:
+        self._model = service_model
+
+    def check_request(self, members: Mapping[str, Any]) -> None:
+        """
+        Check the members of a request, but not its run settings.
+
+        :param members: By their names in the API, but in snake_case; those that are ``None`` are not sent.
+        :raises RunSettingsError: With all that is wrong.
+        """
+        shapes = self._model.shape_for("StartRunBatchRequest").members
+        problems = []
+        for name, value in members.items():
+            if value is not None or name == "default_run_setting":
+                found = [*compile_check(shapes[_camel_case(name)])(value), *_problems_beyond_model(value)]
+                problems += [f"{name}: {problem}" for problem in found]
+        if problems:
+            raise RunSettingsError(*problems)
+
+    def checked(
+        self, placed: Iterable[Placed], default_parameters: Mapping[str, Any]
+    ) -> Iterator[RunSetting]:
+        """
+        Yield the run settings that are good, and complain at the end about the others.
+
+        :param default_parameters: ``defaultRunSetting.parameters``, which each run's own are merged with.
+        :raises RunSettingsError: After the last run setting, or after 20 bad ones, with a sentence for each.
+        """
+        check = compile_check(self._model.shape_for("InlineSetting"))
+        default_size = len(json_bytes(default_parameters))
+        seen: dict[str, str] = {}
+        problems: list[str] = []
+        for count, (place, setting) in enumerate(placed, start=1):
+            if count > MAX_RUNS:
+                problems.append(
+                    f"{place}: a batch has at most {MAX_RUNS:,} runs; submit the rest as another batch"
+                )
+                break
+            if isinstance(setting, BadRow):
+                problems.append(f"{place} {setting.what}")
+            elif found := [*check(setting), *_problems_beyond_model(setting)]:
+                problems += [f"{place}: {problem}" for problem in found]
+            elif (first := seen.setdefault(setting["runSettingId"], place)) != place:
+                problems.append(
+                    f"{place}: runSettingId {setting['runSettingId']!r} is already that of {first}"
+                )
+            elif _merged_size(default_parameters, default_size, setting) > MAX_PARAMETERS_BYTES:
+                problems.append(
+                    f"{place}: parameters, with the default ones, are over {MAX_PARAMETERS_BYTES:,} bytes"
+                )
+            else:
+                yield setting
+            if len(problems) >= MAX_PROBLEMS:
+                problems.append(f"… {place} and what comes after it have not been looked at further")
+                break
+        if problems:
+            raise RunSettingsError(*problems)
+        if not seen:
+            raise RunSettingsError("There is nothing to run: batch_run_settings is empty")
+
+
+def _problems_beyond_model(setting: Any) -> Iterator[Problem]:
+    """Yield what the documentation forbids and the model does not."""
+    if not isinstance(setting, Mapping):
+        return
+    output_uri = setting.get("outputUri")
+    if isinstance(output_uri, str) and output_uri and not output_uri.startswith("s3://"):
+        yield Problem("outputUri", f"must begin with s3://, not {output_uri!r}")
+    if setting.get("workflowType") == "READY2RUN":
+        yield Problem("workflowType", "is READY2RUN, which HealthOmics does not run in batches; use StartRun")
+    if "cacheBehavior" in setting and "cacheId" not in setting:
+        yield Problem("cacheBehavior", "needs a cacheId beside it")
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _merged_size(default: Mapping[str, Any], default_size: int, setting: RunSetting) -> int:
+    own = setting.get("parameters") or {}
+    size = default_size + len(json_bytes(own))
+    # Few runs come near the limit, so the exact sum is worth its cost only then.
+    return size if size <= MAX_PARAMETERS_BYTES else len(json_bytes({**default, **own}))

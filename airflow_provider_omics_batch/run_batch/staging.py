@@ -1,0 +1,92 @@
+"""Run settings on their way to S3, for batches that are too large for the request itself."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from typing import IO, Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.model import json_bytes
+
+
+class Staged(NamedTuple):
+    """Run settings in S3: where, and how many."""
+
+    uri: str
+    total: int
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """
+    Return bucket and key (or prefix) of ``s3://bucket/key``.
+
+    :raises ValueError: It is no S3 URI.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise ValueError(f"{uri!r} is not of the form s3://bucket/key")
+    return bucket, key
+
+
+def check_staging_uri(uri: str) -> None:
+    """
+    Refuse a staging place that is no S3 prefix.
+
+    :raises RunSettingsError: With the form that is expected.
+    """
+    try:
+        split_s3_uri(uri)
+    except ValueError as error:
+        raise RunSettingsError(f"staging_uri: {error}") from error
+
+
+def under(staging_uri: str, *names: str) -> str:
+    """Return the URI of an object below the staging place."""
+    return "/".join((staging_uri.rstrip("/"), *names))
+
+
+def stage_settings(settings: Iterable[dict[str, Any]], staging_uri: str, s3_client: Any) -> Staged:
+    """
+    Write run settings as one JSON array to S3.
+
+    The key is the content's digest: an object that is there is the right one and is left alone, since
+    HealthOmics fails a batch whose settings object changes after the submission.
+
+    :param settings: Written as they come, so that 100,000 of them never are in memory together.
+    :param staging_uri: ``s3://bucket/prefix/``
+    """
+    with tempfile.TemporaryFile() as file:
+        digest, total = _write_json_array(settings, file)
+        uri = under(staging_uri, "run-settings", f"{digest}.json")
+        bucket, key = split_s3_uri(uri)
+        if not _exists(s3_client, bucket, key):
+            file.seek(0)
+            s3_client.upload_fileobj(file, bucket, key, ExtraArgs={"ContentType": "application/json"})
+    return Staged(uri, total)
+
+
+def _write_json_array(settings: Iterable[dict[str, Any]], file: IO[bytes]) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    before, total = b"[\n", 0
+    for total, setting in enumerate(settings, start=1):  # noqa: B007
+        line = before + json_bytes(setting)
+        file.write(line)
+        digest.update(line)
+        before = b",\n"
+    file.write(b"\n]\n")
+    return digest.hexdigest(), total
+
+
+def _exists(s3_client: Any, bucket: str, key: str) -> bool:
+    try:
+        s3_client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        # Without s3:ListBucket, S3 answers 403 for an object that is not there.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            return False
+        raise
+    return True

@@ -1,0 +1,96 @@
+"""What ``GetBatch`` says of a batch: its status and its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PROCESSED = "PROCESSED"
+
+#: The batch will not change by itself any more, or its runs are being deleted.
+#: Any status that is not listed here, one that AWS adds later included, means: go on waiting.
+ENDED = frozenset({PROCESSED, "FAILED", "CANCELLED", "RUNS_DELETING", "RUNS_DELETED", "RUNS_DELETE_FAILED"})
+UNDER_WAY = frozenset({"CREATING", "PENDING", "SUBMITTING", "INPROGRESS", "STOPPING"})
+
+
+@dataclass(frozen=True)
+class Submissions:
+    """How many runs of a batch HealthOmics has tried to start."""
+
+    successful: int = 0
+    failed: int = 0
+    pending: int = 0
+
+    @classmethod
+    def from_response(cls, counts: Mapping[str, Any]) -> Submissions:
+        return cls(**{name: _count(counts, f"{name}StartSubmissionCount") for name in cls.__annotations__})
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How many of the submitted runs are in which status."""
+
+    pending: int = 0
+    starting: int = 0
+    running: int = 0
+    stopping: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    deleted: int = 0
+
+    @classmethod
+    def from_response(cls, counts: Mapping[str, Any]) -> Runs:
+        return cls(**{name: _count(counts, f"{name}RunCount") for name in cls.__annotations__})
+
+    @property
+    def ended(self) -> int:
+        return self.completed + self.failed + self.cancelled + self.deleted
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """
+    One look at a batch.
+
+    :param total: Runs in the batch; 0 as long as HealthOmics has not counted them.
+    :param failure_reason: Why the batch itself failed, where it did.
+    """
+
+    batch_id: str
+    status: str
+    total: int = 0
+    submissions: Submissions = Submissions()
+    runs: Runs = Runs()
+    failure_reason: str | None = None
+
+    @classmethod
+    def from_response(cls, batch_id: str, response: Mapping[str, Any]) -> BatchState:
+        """
+        Read an answer of ``GetBatch``, in which no member is promised.
+
+        :raises KeyError: The answer has no status, so it is no answer.
+        """
+        submissions = Submissions.from_response(response.get("submissionSummary") or {})
+        return cls(
+            batch_id=batch_id,
+            status=response["status"],
+            total=response.get("totalRuns") or sum(asdict(submissions).values()),
+            submissions=submissions,
+            runs=Runs.from_response(response.get("runSummary") or {}),
+            failure_reason=response.get("failureReason"),
+        )
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def unaccounted(self) -> int:
+        """Runs that the counts of an ended batch say nothing about."""
+        return max(0, self.total - self.submissions.failed - self.runs.ended)
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    return int(counts.get(name) or 0)

@@ -1,0 +1,94 @@
+"""Waits in the triggerer for run batches of AWS HealthOmics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.run_batch.client import PatientClient
+from airflow_provider_omics_batch.run_batch.events import ended, refused
+from airflow_provider_omics_batch.run_batch.manifest import write_run_manifest
+from airflow_provider_omics_batch.run_batch.mapping import Outcome
+from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
+
+
+class RunBatchTrigger(BaseTrigger):
+    """
+    Fires when a run batch has ended, however it has, once its manifest is written.
+
+    Submits nothing and cancels nothing: it reads, and it writes the same content to the same place. So it
+    may run twice, and start again from its arguments at any time. These are stored as clear text;
+    there are no secrets among them.
+
+    :param batch_id: The batch to wait for.
+    :param manifest_uri: Where the runs' records go, as ``s3://…``; ``None`` for no manifest.
+    :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
+    :param aws_conn_id: The Airflow connection used for AWS credentials.
+    :param region_name: AWS region of the batch.
+    :param verify: Whether, or with which CA bundle, to verify certificates.
+    :param botocore_config: Configuration of the botocore client; takes the place of the connection's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        batch_id: str,
+        manifest_uri: str | None = None,
+        poll_interval: float = 30,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_id = batch_id
+        self.manifest_uri = manifest_uri
+        self.poll_interval = poll_interval
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class's path and the arguments, from which another triggerer can go on."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            "batch_id": self.batch_id,
+            "manifest_uri": self.manifest_uri,
+            "poll_interval": self.poll_interval,
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+        }
+
+    @property
+    def hook_params(self) -> dict[str, Any]:
+        """Arguments for a hook that talks to AWS as the operator's does."""
+        return {
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "config": self.botocore_config,
+        }
+
+    async def run(self) -> AsyncGenerator[TriggerEvent, None]:
+        """Yield one event: how the batch ended, or why AWS does not tell."""
+        async with shared_client(**self.hook_params) as shared:
+            try:
+                event = await self._watch(PatientClient(shared, self.log))
+            except ClientError as error:
+                event = refused(self.batch_id, error)
+        yield TriggerEvent(event)
+
+    async def _watch(self, client: PatientClient) -> dict[str, Any]:
+        state = await watch_run_batch(client, self.batch_id, poll_interval=self.poll_interval, log=self.log)
+        if self.manifest_uri is None:
+            return ended(Outcome(state))
+        s3 = S3Hook(**self.hook_params)
+        outcome = await write_run_manifest(client, state, self.manifest_uri, s3, self.log)
+        return ended(outcome, self.manifest_uri)
