@@ -92,24 +92,28 @@ class Batch:
             return "SUBMITTING"
         return "INPROGRESS" if now < course.last_change else "PROCESSED"
 
-    def summary(self) -> dict[str, Any]:
-        """Give what StartRunBatch answers, but for the status."""
-        return {"id": self.id, "arn": self.arn, "uuid": self.uuid, "tags": self.request.get("tags") or {}}
+    def started(self, now: float) -> dict[str, Any]:
+        """Give what StartRunBatch answers."""
+        return {
+            "id": self.id,
+            "arn": self.arn,
+            "uuid": self.uuid,
+            "status": self.status(now),
+            "tags": self.request.get("tags") or {},
+        }
 
     def describe(self, now: float) -> dict[str, Any]:
         """Give what GetBatch answers."""
-        status = self.status(now)
         tally = self.tally()
         return {
-            **self.summary(),
+            **self.started(now),
             "name": self.request.get("batchName"),
-            "status": status,
             "totalRuns": self.total_runs,
             "defaultRunSetting": self.default,
             "submissionSummary": tally.submissions(now),
             "runSummary": tally.runs(now),
             **self._times(now),
-            "failureReason": self.failure_reason if status == "FAILED" else None,
+            "failureReason": self.failure_reason if self.status(now) == "FAILED" else None,
         }
 
     def _times(self, now: float) -> dict[str, datetime]:
@@ -119,7 +123,7 @@ class Batch:
             "creationTime": self.created_at,
             "submittedTime": course.submitted[-1] if course.submitted else inf,
             "processedTime": inf if self.failure_reason else done,
-            "failedTime": self.ready_at if self.failure_reason else inf,
+            "failedTime": self.ready_at if self.failure_reason and course.cancelled_at == inf else inf,
         }
         return {name: timestamp(time) for name, time in times.items() if time <= now}
 

@@ -81,21 +81,18 @@ class OmicsBackend(BaseBackend):
         request = {name: value for name, value in params.items() if name != "requestId"}
         with self._lock:
             if known := self._repeated(params["requestId"], request):
-                return self._started(known)
+                return known.started(self._observe())
         check_default(request["defaultRunSetting"])
-        created_at = self.clock()
         mark, settings, reason = self._gather(request["batchRunSettings"])
         fates = [] if reason else self._fates(request["defaultRunSetting"], settings)
         with self._lock:
+            now = self._observe()
             if known := self._repeated(params["requestId"], request):
-                return self._started(known)
-            batch = self._create(request, settings, fates, created_at)
+                return known.started(now)
+            batch = self._create(request, settings, fates, now)
             batch.failure_reason, batch.file = reason, mark
             self._by_request[params["requestId"]] = batch
-            return self._started(batch)
-
-    def _started(self, batch: Batch) -> Params:
-        return {**batch.summary(), "status": batch.status(self._observe())}
+            return batch.started(now)
 
     def _repeated(self, request_id: str, request: Params) -> Batch | None:
         """Find the batch of a request that was sent before; AWS does not document what it answers."""
@@ -128,10 +125,10 @@ class OmicsBackend(BaseBackend):
         return fates
 
     def _create(
-        self, request: Params, settings: Sequence[RunSetting], fates: list[Fate], created_at: float
+        self, request: Params, settings: Sequence[RunSetting], fates: list[Fate], now: float
     ) -> Batch:
         batch_id = str(next(self._batch_ids))
-        ready_at = created_at + self.settings.creating_seconds + self.settings.pending_seconds
+        ready_at = now + self.settings.creating_seconds + self.settings.pending_seconds
         batch = Batch(
             id=batch_id,
             arn=f"arn:{self.partition}:omics:{self.region_name}:{self.account_id}:runBatch/{batch_id}",
@@ -139,7 +136,7 @@ class OmicsBackend(BaseBackend):
             first_run_id=self._next_run_id,
             request=request,
             run_settings=settings,
-            created_at=created_at,
+            created_at=now,
             settings=self.settings,
             course=Course(self.settings, ready_at, fates),
         )
@@ -148,7 +145,7 @@ class OmicsBackend(BaseBackend):
         self._by_id[batch_id] = batch
         self._unchecked.append(batch)
         self._excuse(settings, fates)
-        self._plan(created_at)
+        self._plan(now)
         return batch
 
     def _excuse(self, settings: Sequence[RunSetting], fates: list[Fate]) -> None:
@@ -205,6 +202,7 @@ class OmicsBackend(BaseBackend):
         with self._lock:
             now = self._observe()
             start = first_place(params.get("startingToken"), filters) or len(self._batches)
+            start = min(start, len(self._batches))
             batches = ((place + 1, self._batches[place]) for place in reversed(range(start)))
             found = ((place, batch.item(now)) for place, batch in batches if batch.matches(filters, now))
             return page(found, params.get("maxItems"), filters)

@@ -23,6 +23,8 @@ MAX_PARAMETER_BYTES = 256_000
 
 RunSetting = dict[str, Any]
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class InvalidBatchError(Exception):
     """The settings are such that the whole batch fails; the text is its failureReason."""
@@ -137,8 +139,7 @@ def _parameter_problem(default: RunSetting, default_bytes: int, setting: RunSett
 
 
 def parameter_bytes(parameters: dict[str, Any]) -> int:
-    text = json.dumps(parameters, ensure_ascii=False, separators=(",", ":"))
-    return len(text.encode(errors="surrogatepass"))
+    return len(_encode(parameters).encode(errors="surrogatepass"))
 
 
 def merge(default: RunSetting, setting: RunSetting) -> RunSetting:

@@ -53,10 +53,10 @@ def _is_unsigned(environ: dict[str, Any], path: str) -> bool:
 
 
 class Handler(MotoRequestHandler):
-    """Keeps connections open, and keeps quiet."""
+    """Keeps quiet. One connection serves one request, as werkzeug has it."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body go out in two writes; waiting to join them costs 40 ms an answer.
+    # Head and body go out in two writes; joining them may wait 40 ms for the client.
     disable_nagle_algorithm = True
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -65,8 +65,9 @@ class Handler(MotoRequestHandler):
 
 def listen(host: str, port: int) -> socket.socket:
     """Bind a port, 0 for any free one; ``OSError`` if it is taken."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
