@@ -1,0 +1,86 @@
+"""``python -m airflow_provider_omics_batch.emulator``: serve HealthOmics, S3 and STS on one port."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from typing import TYPE_CHECKING
+
+from airflow_provider_omics_batch.emulator import OmicsBackend, ScaledClock, Settings
+from airflow_provider_omics_batch.emulator.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    settings = Settings(
+        run_seconds=options.run_seconds,
+        start_run_tps=options.start_run_tps,
+        concurrent_runs=options.concurrent_runs,
+        fail_submissions=options.fail_submissions,
+        fail_runs=options.fail_runs,
+        seed=options.seed,
+    )
+    OmicsBackend.configure_all(settings, ScaledClock(options.speed))
+    try:
+        serve(options.host, options.port)
+    except OSError as error:
+        print(f"cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_omics_batch.emulator",
+        description="Serve AWS HealthOmics batch runs, S3 and STS on one port, without an account.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on")
+    add("--port", type=_whole(0, 65535), default=5000, help="port to listen on, 0 for any free one")
+    add("--speed", type=_positive, default=1.0, help="seconds of the service that pass in a second")
+    add("--run-seconds", type=_number(0, math.inf), default=1800.0, help="mean time of a run in RUNNING")
+    add("--start-run-tps", type=_positive, default=5.0, help="runs submitted a second, all batches together")
+    add("--concurrent-runs", type=_whole(1), default=50, help="runs at work at the same time")
+    add("--fail-submissions", type=_share, default=0.0, help="share of runs that cannot be submitted")
+    add("--fail-runs", type=_share, default=0.0, help="share of submitted runs that fail")
+    add("--seed", type=int, default=0, help="decides which runs fail and how long each takes")
+    return parser
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and least <= value <= most):
+            raise argparse.ArgumentTypeError(f"{text} does not lie between {least:g} and {most:g}")
+        return value
+
+    return number
+
+
+_share = _number(0, 1)
+
+
+def _whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} does not lie between {least} and {most:g}")
+        return value
+
+    return whole
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,113 @@
+"""HTTP in and out; parameters and answers follow botocore's service model."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.utils import camelcase_to_underscores
+
+from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
+from airflow_provider_omics_batch.emulator.validation import WrongTypeError
+
+if TYPE_CHECKING:
+    from moto.core.request import Request
+
+log = logging.getLogger(__name__)
+
+Answer = tuple[int, dict[str, str], str]
+
+
+class OmicsResponse(BaseResponse):
+    """One request to HealthOmics."""
+
+    # A body that is not UTF-8 is our error to answer.
+    use_raw_body = True
+
+    def __init__(self) -> None:
+        super().__init__(service_name="omics")
+        self.automated_parameter_parsing = True
+        self._operation: str | None = None
+        self._unreadable: str | None = None
+
+    @property
+    def backend(self) -> OmicsBackend:
+        return omics_backends[self.current_account][self.region]
+
+    def start_run_batch(self) -> ActionResult:
+        return ActionResult(self.backend.start_run_batch(self.params))
+
+    def get_batch(self) -> ActionResult:
+        return ActionResult(self.backend.get_batch(self.params))
+
+    def list_batch(self) -> ActionResult:
+        items, token = self.backend.list_batch(self.params)
+        return ActionResult({"items": items, "nextToken": token})
+
+    def list_runs_in_batch(self) -> ActionResult:
+        runs, token = self.backend.list_runs_in_batch(self.params)
+        return ActionResult({"runs": runs, "nextToken": token})
+
+    def cancel_run_batch(self) -> ActionResult:
+        self.backend.cancel_run_batch(self.params)
+        return EmptyResult()
+
+    def delete_run_batch(self) -> ActionResult:
+        self.backend.delete_run_batch(self.params)
+        return EmptyResult()
+
+    def delete_batch(self) -> Answer:
+        self.backend.delete_batch(self.params)
+        return 202, {"status": "202"}, ""
+
+    def list_runs(self) -> ActionResult:
+        items, token = self.backend.list_runs(self.params)
+        return ActionResult({"items": items, "nextToken": token})
+
+    def get_run(self) -> ActionResult:
+        return ActionResult(self.backend.get_run(self.params))
+
+    def call_action(self) -> Any:
+        """Answer with JSON whatever happens, as the service does."""
+        operation = self._get_action()
+        if not operation:
+            return self._error(404, "UnknownOperationException", "There is no such operation")
+        if camelcase_to_underscores(operation) not in vars(OmicsResponse):
+            return self._error(501, "NotImplementedException", f"The emulator has no {operation}")
+        if self._unreadable:
+            return self._error(400, "SerializationException", self._unreadable)
+        try:
+            return super().call_action()
+        except WrongTypeError as error:
+            return self._error(400, "SerializationException", str(error))
+        except Exception as error:
+            log.exception("%s failed", operation)
+            return self._error(500, "InternalServerException", f"A fault of the emulator: {error!r}")
+
+    def parse_parameters(self, request: Request) -> None:
+        """Parse by the service model; a body that cannot be read is answered in :meth:`call_action`."""
+        self.params: dict[str, Any] = {}
+        try:
+            if request.data and not isinstance(json.loads(request.data), dict):
+                raise ValueError("the body must be a JSON object")
+            super().parse_parameters(request)
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            self._unreadable = f"The request cannot be read: {error}"
+
+    def _get_action(self) -> str:
+        """Name the operation by method and path alone; moto would also look for ``Action=`` in the body."""
+        if self._operation is None:
+            request = self.normalized_request
+            self._operation = self._get_action_from_method_and_request_uri(request) or ""
+        return self._operation
+
+    def _error(self, status: int, code: str, message: str) -> Answer:
+        headers = {
+            **self.response_headers,
+            "status": str(status),
+            "Content-Type": "application/json",
+            "x-amzn-ErrorType": code,
+        }
+        return status, headers, json.dumps({"message": message})
