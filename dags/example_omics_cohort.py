@@ -86,16 +86,17 @@ def example_omics_cohort() -> None:
         poll_interval=3,
     )
 
-    @task
-    def report(
-        summary: dict[str, Any], run_ids: dict[str, str] | None, manifest_uri: str
-    ) -> dict[str, Any]:
+    # Airflow would take each key of a dict for a value of its own, unless told not to.
+    @task(multiple_outputs=False)
+    def report(summary: dict[str, Any], run_ids: dict[str, str] | None, manifest_uri: str) -> dict[str, Any]:
         """Tell how many runs there are, where they are listed, and which of them failed."""
         failed = [run for run in read_run_manifest(manifest_uri) if run["run_status"] != "COMPLETED"]
         for run in failed:
             reason = run["failure_reason"] or run["submission_failure_reason"]
             log.warning("%s: %s (run %s)", run["run_setting_id"], reason, run["run_id"])
-        log.info("%s runs of %s, all in %s", len(run_ids or ()), summary["total"], manifest_uri)
+        log.info(
+            "%s of %s samples have a run; all are in %s", len(run_ids or ()), summary["total"], manifest_uri
+        )
         return {
             "total": summary["total"],
             "run_ids": len(run_ids or ()),
@@ -110,10 +111,10 @@ def example_omics_cohort() -> None:
         return chunk_run_ids(run_ids, size=500)
 
     @task
-    def list_outputs(run_ids: dict[str, str], output_uri: str) -> dict[str, str]:
-        """Return where HealthOmics puts the outputs of each sample in this piece."""
+    def list_outputs(run_ids: dict[str, str], output_uri: str) -> list[str]:
+        """Return where HealthOmics puts the outputs of the runs in this piece."""
         log.info("%s samples, %s to %s", len(run_ids), min(run_ids), max(run_ids))
-        return {sample: f"{output_uri}{run_id}/" for sample, run_id in run_ids.items()}
+        return [f"{output_uri}{run_id}/" for run_id in run_ids.values()]
 
     report(batch.output, batch.output["run_ids"], batch.output["manifest_uri"])
     chunks = in_chunks(batch.output["run_ids"])

@@ -70,9 +70,14 @@ class AirflowApi:
         return states
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> list[LogLine]:
-        """Return the log of a task's try so far."""
+        """Return the log of a task's try so far; nothing if it has not begun."""
         path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
-        content = self._get(path, full_content="true")["content"]
+        try:
+            content = self._get(path, full_content="true")["content"]
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            return []
         return [
             LogLine(entry.get("level") or "", entry.get("logger") or "", entry["event"])
             for entry in content

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httpx
+from botocore.config import Config
 
 from tests.system.api import AirflowApi
 from tests.system.processes import Services
@@ -48,7 +48,7 @@ class Emulator:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client that talks to the emulator, whatever the machine's own configuration."""
-        config = boto3.session.Config(inject_host_prefix=False, proxies={}, retries={"max_attempts": 1})
+        config = Config(inject_host_prefix=False, proxies={}, retries={"max_attempts": 1})
         return boto3.client(
             service,
             region_name=REGION,
@@ -66,7 +66,9 @@ class Emulator:
             "endpoint_url": self.address,
             "config_kwargs": {"inject_host_prefix": False},
         }
-        return json.dumps({"conn_type": "aws", "login": "any", "password": "any", "extra": extra})
+        # Airflow warns of passwords that are too short to be masked in logs.
+        login = {"login": "emulator", "password": "any-will-do"}
+        return json.dumps({"conn_type": "aws", **login, "extra": extra})
 
 
 class Airflow:
@@ -87,7 +89,9 @@ class Airflow:
 
     def connect(self, **connections: str) -> None:
         """Give Airflow connections by their ids."""
-        self._services.environment |= {f"AIRFLOW_CONN_{name.upper()}": uri for name, uri in connections.items()}
+        self._services.environment |= {
+            f"AIRFLOW_CONN_{name.upper()}": uri for name, uri in connections.items()
+        }
 
     def prepare(self) -> None:
         self._services.run("airflow-db", ["airflow", "db", "migrate"], START_UP_SECONDS)

@@ -15,6 +15,8 @@ from types import TracebackType
 
 import psutil
 
+LOOK_EVERY = 0.25
+
 
 class DeploymentError(Exception):
     """
@@ -98,13 +100,16 @@ class Services:
         if code := service.process.wait():
             raise DeploymentError(f"{name} ended with exit code {code}", service.log)
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+    def wait_for(
+        self, condition: Callable[[], bool], what: str, seconds: float, every: float = LOOK_EVERY
+    ) -> None:
         """
         Wait until a condition holds.
 
-        :param condition: Asked several times a second.
+        :param condition: Asked again and again.
         :param what: What is waited for, for the error message.
         :param seconds: How long at most.
+        :param every: Seconds between two questions.
         :raises DeploymentError: A process has ended meanwhile, or the time is up.
         :raises Interrupted: ``stop`` is set.
         """
@@ -113,7 +118,7 @@ class Services:
             self.check()
             return condition()
 
-        self._wait(holds, what, seconds)
+        self._wait(holds, what, seconds, every)
 
     def check(self) -> None:
         """Raise ``DeploymentError`` if a process has ended."""
@@ -140,12 +145,14 @@ class Services:
             service.process.wait()
         self._running.clear()
 
-    def _wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+    def _wait(
+        self, condition: Callable[[], bool], what: str, seconds: float, every: float = LOOK_EVERY
+    ) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 raise DeploymentError(f"Waited {seconds:.0f} seconds for {what}")
-            if self._stop.wait(0.25):
+            if self._stop.wait(every):
                 raise Interrupted
 
 
