@@ -59,19 +59,25 @@ def _configure(clock):
     return configure
 
 
+@pytest.fixture(scope="session", name="clients")
+def _clients():
+    """Make clients once, they take long to build; moto's state is new in every test all the same."""
+    session = boto3.Session("any", "any", region_name=REGION)
+    clients = {service: session.client(service) for service in ("omics", "s3")}
+    yield clients
+    for client in clients.values():
+        client.close()
+
+
 @pytest.fixture(name="omics")
-def _omics(configure):
-    client = boto3.client("omics")
-    yield client
-    client.close()
+def _omics(configure, clients):
+    return clients["omics"]
 
 
 @pytest.fixture(name="s3")
-def _s3(configure):
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    yield client
-    client.close()
+def _s3(configure, clients):
+    clients["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return clients["s3"]
 
 
 @pytest.fixture(name="default")
