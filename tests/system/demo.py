@@ -110,7 +110,13 @@ class Screen:
         minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
         text = f"{minutes}:{seconds:02d}  {who:<14} {what}"
         if sys.stdout.isatty():
-            text = textwrap.fill(text, shutil.get_terminal_size().columns, subsequent_indent=" " * 21)
+            text = textwrap.fill(
+                text,
+                shutil.get_terminal_size().columns,
+                subsequent_indent=" " * 21,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         self.line(text)
 
     def begin(self, who: str, what: str) -> None:
@@ -147,22 +153,21 @@ class Demo:
         state = self._watch(run_id)
         if state == "success":
             self._report(run_id)
-        self._screen.line()
-        self._screen.say("Dag run", f"{state}: {self._airflow.run_address(DAG_ID, run_id)}")
+        else:
+            self._screen.line(f"\nThe Dag run ended as {state}; the logs of its tasks tell why.")
         if self._options.stay:
-            self._screen.say("Airflow", f"stays up at {self._airflow.address} (no login) until Ctrl-C")
-            while not self._stop.wait(1):
-                self._services.check()
+            self._stay_up(run_id)
         return state == "success"
 
     def _start(self) -> None:
         say, begin = self._screen.say, self._screen.begin
         begin("Emulator", "Starting HealthOmics and S3")
-        self._emulator.start(*BUCKETS)
-        say("Emulator", f"{self._emulator.address}, where an hour passes in {3600 / TIME_WARP:.1f} s")
-        self._airflow.connect(aws_default=self._emulator.connection)
+        self._emulator.start()
         begin("Airflow", f"Setting up a database (SQLite, in {os.path.relpath(self._options.home)})")
         self._airflow.prepare()
+        self._emulator.wait_until_ready(*BUCKETS)
+        self._airflow.connect(aws_default=self._emulator.connection)
+        say("Emulator", f"{self._emulator.address}, where an hour passes in {3600 / TIME_WARP:.1f} s")
         begin("Airflow", "Starting scheduler, triggerer, dag processor and API server")
         self._airflow.start()
         say("Airflow", f"{self._airflow.address}, all components healthy")
@@ -206,6 +211,13 @@ class Demo:
         line(f"  failed     {len(report['failed'])}, which the Dag bears (max_failed_runs=0.01)")
         for run in report["failed"]:
             line(f"             {run['run_setting_id']}  {_fate(run)}")
+
+    def _stay_up(self, run_id: str) -> None:
+        self._screen.line("\nIn the browser, without a login, until Ctrl-C\n")
+        self._screen.line(f"  {self._airflow.run_address(DAG_ID, run_id)}")
+        self._screen.line(f"  {self._airflow.run_address(DAG_ID, run_id)}/tasks/{BATCH_TASK}\n")
+        while not self._stop.wait(1):
+            self._services.check()
 
 
 def _is_ours(logger: str) -> bool:

@@ -39,10 +39,18 @@ class Emulator:
         self._command += ["--host", HOST, "--port", str(port), *options]
         self.address = ""
 
-    def start(self, *buckets: str) -> None:
-        log = self._services.start("emulator", self._command).log
-        self._services.wait_for(lambda: "listening on" in log.read_text(), "the emulator", START_UP_SECONDS)
-        self.address = re.findall(r"listening on (\S+)", log.read_text())[-1]
+    def start(self) -> None:
+        """Start the process; what is slow about it goes on meanwhile."""
+        self._log = self._services.start("emulator", self._command).log
+
+    def wait_until_ready(self, *buckets: str) -> None:
+        """Wait until the emulator listens, and make these buckets in it."""
+
+        def listens() -> bool:
+            self.address = "".join(re.findall(r"^listening on (\S+)$", self._log.read_text(), re.MULTILINE))
+            return bool(self.address)
+
+        self._services.wait_for(listens, "the emulator", START_UP_SECONDS)
         for bucket in buckets:
             self.client("s3").create_bucket(Bucket=bucket)
 
