@@ -95,7 +95,12 @@ class Services:
     def run(self, name: str, command: Sequence[str], seconds: float) -> None:
         """Start a process that ends by itself, and wait for that."""
         service = self.start(name, command)
-        self._wait(lambda: service.exit_code() is not None, f"the end of {name}", seconds)
+
+        def has_ended() -> bool:
+            self.check(besides=service)
+            return service.exit_code() is not None
+
+        self._wait(has_ended, f"the end of {name}", seconds)
         self._running.remove(service)
         if code := service.process.wait():
             raise DeploymentError(f"{name} ended with exit code {code}", service.log)
@@ -120,10 +125,10 @@ class Services:
 
         self._wait(holds, what, seconds, every)
 
-    def check(self) -> None:
-        """Raise ``DeploymentError`` if a process has ended."""
+    def check(self, *, besides: Service | None = None) -> None:
+        """Raise ``DeploymentError`` if a process has ended that should not."""
         for service in self._running:
-            if (code := service.exit_code()) is not None:
+            if service is not besides and (code := service.exit_code()) is not None:
                 raise DeploymentError(f"The {service.name} ended by itself, exit code {code}", service.log)
 
     def stop(self, patience: float = 10) -> None:
