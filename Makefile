@@ -39,7 +39,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/pip install -qq --disable-pip-version-check --constraint constraints.txt uv
 	@echo "Installing Airflow, the provider and its tools into $(VENV), as pinned by constraints.txt ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt \
 	    --editable '.[emulator]' --group dev

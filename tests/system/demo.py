@@ -155,8 +155,9 @@ class Demo:
             self._report(run_id)
         else:
             self._screen.line(f"\nThe Dag run ended as {state}; the logs of its tasks tell why.")
-        if self._options.stay:
-            self._stay_up(run_id)
+        self._show_address(run_id)
+        while self._options.stay and not self._stop.wait(1):
+            self._services.check()
         return state == "success"
 
     def _start(self) -> None:
@@ -212,12 +213,12 @@ class Demo:
         for run in report["failed"]:
             line(f"             {run['run_setting_id']}  {_fate(run)}")
 
-    def _stay_up(self, run_id: str) -> None:
-        self._screen.line("\nIn the browser, without a login, until Ctrl-C\n")
-        self._screen.line(f"  {self._airflow.run_address(DAG_ID, run_id)}")
-        self._screen.line(f"  {self._airflow.run_address(DAG_ID, run_id)}/tasks/{BATCH_TASK}\n")
-        while not self._stop.wait(1):
-            self._services.check()
+    def _show_address(self, run_id: str) -> None:
+        until = "until Ctrl-C" if self._options.stay else "with `make demo` as long as you like"
+        address = self._airflow.run_address(DAG_ID, run_id)
+        self._screen.line(f"\nIn the browser, without a login, {until}\n")
+        self._screen.line(f"  Dag run    {address}")
+        self._screen.line(f"  batch      {address}/tasks/{BATCH_TASK}\n")
 
 
 def _is_ours(logger: str) -> bool:
