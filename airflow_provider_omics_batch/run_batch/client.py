@@ -74,7 +74,7 @@ class PatientClient:
     async def _call(self, operation: str, required: str, parameters: dict[str, Any]) -> dict[str, Any]:
         answer = await self._client.call(operation, **parameters)
         if answer.get(required) is None:
-            raise IncompleteAnswerError(operation=operation, member=required)
+            raise IncompleteAnswerError(operation, required)
         return answer
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
@@ -55,10 +54,11 @@ _ALSO_NEEDED = {
 }
 
 
-class IncompleteAnswerError(BotoCoreError):
+class IncompleteAnswerError(Exception):
     """An answer without what makes it one, as a proxy's page with status 200 would be."""
 
-    fmt = "The answer to {operation} has no {member}"
+    def __init__(self, operation: str, member: str) -> None:
+        super().__init__(f"the answer to {operation} has no {member}")
 
 
 def code_of(error: BaseException) -> str:

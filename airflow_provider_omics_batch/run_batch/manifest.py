@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import IO, Any
 
@@ -74,7 +75,7 @@ def read_run_manifest(
     """
     bucket, key = split_s3_uri(uri)
     s3: Any = S3Hook(aws_conn_id=aws_conn_id, region_name=region_name, verify=verify).conn
-    with s3.get_object(Bucket=bucket, Key=key)["Body"] as body:
+    with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
         for line in body.iter_lines():
             yield json.loads(line)
 

@@ -202,7 +202,8 @@ def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
     return {
         "run_setting_id": record["run_setting_id"],
         "run_id": record["run_id"],
-        "status": record["run_status"] or record["submission_status"],
+        "submission_status": record["submission_status"],
+        "run_status": record["run_status"],
         "reason": reason,
         "message": message[:MAX_MESSAGE_LENGTH] if message else None,
     }
