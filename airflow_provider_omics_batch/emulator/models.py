@@ -260,7 +260,9 @@ class OmicsBackend(BaseBackend):
         with self._lock:
             now = self._observe()
             start = first_place(params.get("startingToken"), filters)
-            runs = (run for batch in self._batches for run in batch_runs(batch, start, now))
+            wanted = filters.get("batchId")
+            batches = (batch for batch in self._batches if wanted in (None, batch.id))
+            runs = (run for batch in batches for run in batch_runs(batch, start, now))
             found = ((int(run.id), run.item(now)) for run in runs if run.matches(filters, now))
             return page(found, params.get("maxResults"), filters)
 
