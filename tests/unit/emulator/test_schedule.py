@@ -39,11 +39,12 @@ def states(courses, now):
 
 
 def story(seed):
-    """Go through a random story; yield (courses, time) after each event."""
+    """Go through a random story; yield (courses, time) before and after each event."""
     random = Random(seed)  # noqa: S311
     courses, now = [], 0.0
     for _ in range(12):
         now += random.uniform(0, 20)
+        yield courses, now
         going = [c for c in courses if c.ready_at <= now < min(c.last_change, c.cancelled_at)]
         ended = [c for c in courses if c.last_change <= now and c.deleting_at == inf]
         kind = random.random()
