@@ -139,6 +139,8 @@ def _parameter_problem(default: RunSetting, default_bytes: int, setting: RunSett
 
 
 def parameter_bytes(parameters: dict[str, Any]) -> int:
+    if not parameters:
+        return len("{}")
     return len(_encode(parameters).encode(errors="surrogatepass"))
 
 

@@ -26,6 +26,9 @@ class WrongTypeError(Exception):
     """The value is not even of the JSON type that the model asks for."""
 
 
+# How much of a value a message repeats.
+_SHOWN = 300
+
 _JSON_TYPES: dict[str, type | tuple[type, ...]] = {
     "structure": dict,
     "map": dict,
@@ -147,6 +150,8 @@ def _range(shape: Any, size: int, shown: str, path: str, verb: str) -> Iterator[
 
 
 def _failed(shown: str, path: str, constraint: str) -> str:
+    if len(shown) > _SHOWN:
+        shown = f"{shown[:_SHOWN]}…'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: Member must {constraint}"
 
 
