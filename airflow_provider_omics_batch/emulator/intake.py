@@ -41,7 +41,8 @@ def gather(
 def decide(
     default: RunSetting, run_settings: Sequence[RunSetting], settings: Settings, known: Container[str]
 ) -> list[Fate]:
-    """Decide the fate of every run.
+    """
+    Decide the fate of every run.
 
     :param known: runSettingIds that failed before for a passing reason.
     """

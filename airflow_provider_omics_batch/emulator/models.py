@@ -35,7 +35,8 @@ Page = tuple[list[dict[str, Any]], str | None]
 
 
 class OmicsBackend(BaseBackend):
-    """HealthOmics in one account and Region.
+    """
+    HealthOmics in one account and Region.
 
     A backend made after :meth:`configure_all`, a reset included, has those settings and that clock.
     """
@@ -121,7 +122,8 @@ class OmicsBackend(BaseBackend):
         plan([batch.course for batch in self._batches], self.settings, now)
 
     def _observe(self) -> float:
-        """Read the clock, and compare the ETags that are due.
+        """
+        Read the clock, and compare the ETags that are due.
 
         A service would have compared them in the background; here the first call after that moment does.
         """

@@ -102,7 +102,8 @@ def check_batch(settings: Sequence[RunSetting]) -> None:
 
 
 def check_run(default: RunSetting, default_bytes: int, setting: RunSetting) -> Failure | None:
-    """Tell why a single run cannot be submitted, whatever the chances.
+    """
+    Tell why a single run cannot be submitted, whatever the chances.
 
     :param default_bytes: size of the default parameters, see :func:`parameter_bytes`.
     """

@@ -1,4 +1,5 @@
-"""Checks a value against botocore's service model.
+"""
+Checks a value against botocore's service model.
 
 botocore itself checks types, required and unknown members and the least lengths before it sends anything; the
 greatest lengths, patterns and enumerations are left to the service.
@@ -156,7 +157,8 @@ def _failed(shown: str, path: str, constraint: str) -> str:
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:
-    r"""Compile a pattern of the model.
+    r"""
+    Compile a pattern of the model.
 
     Python does not know ``\p{L}`` and its kin, which the model only uses all together: anything but controls.
     """

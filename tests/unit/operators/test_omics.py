@@ -59,4 +59,3 @@ def test_a_limit_that_makes_no_sense_is_refused_when_the_dag_is_parsed() -> None
         StartRunBatchOperator(
             task_id="t", default_run_setting=DEFAULT, batch_run_settings=[], max_failed_runs=1.5
         )
-
