@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from structlog.testing import capture_logs
 
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
 from tests.unit.fake_omics import OPERATIONS
@@ -91,18 +92,15 @@ def test_lists_are_read_to_their_last_page(hook: OmicsHook) -> None:
         assert [batch["id"] for batch in hook.list_batch()] == ["1", "2"]
 
 
-def test_a_refused_submission_is_logged_with_the_permissions_it_needs(
-    hook: OmicsHook, caplog: pytest.LogCaptureFixture
-) -> None:
-    hook.log.addHandler(caplog.handler)
-    with Stubber(hook.conn) as stub:
+def test_a_refused_submission_is_logged_with_the_permissions_it_needs(hook: OmicsHook) -> None:
+    with Stubber(hook.conn) as stub, capture_logs() as logged:
         stub.add_client_error("start_run_batch", "AccessDeniedException", "no", 403)
 
         with pytest.raises(hook.conn.exceptions.AccessDeniedException):
             hook.start_run_batch(default_run_setting=DEFAULT, batch_run_settings=SETTINGS, request_id="r")
 
     for action in ("omics:StartRunBatch", "omics:StartRun", "iam:PassRole", "omics:TagResource"):
-        assert action in caplog.text
+        assert action in logged[-1]["event"]
 
 
 def test_a_botocore_older_than_the_api_is_told_with_the_version_to_install(
