@@ -215,6 +215,48 @@ async def test_a_missing_permission_costs_the_details_and_not_the_mapping(
     assert "The caller needs omics:ListRuns" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "fault", [error("InternalServerException", 500, "ListRuns"), error("NotImplemented", 501, "ListRuns"), {}]
+)
+async def test_a_service_that_cannot_tell_the_outcome_of_runs_does_not_hold_up_the_task(
+    log: logging.Logger, monkeypatch: pytest.MonkeyPatch, fault: object
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.run_batch.mapping.PATIENCE_FOR_DETAILS", 0)
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=1, failed=1))
+    client = ScriptedClient(list_runs_in_batch={"runs": [item("A", "1"), item("B", "2")]}, list_runs=fault)
+
+    outcome, records = await collect(client, state, log)
+
+    assert statuses(records) == {"A": None, "B": None}
+    assert outcome.state == state
+
+
+async def test_a_run_that_was_not_submitted_never_counts_as_completed(log: logging.Logger) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(1, 1), Runs(completed=1))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [item("A", "1"), {**item("B", "2"), "submissionStatus": "FAILED"}]}
+    )
+
+    outcome, records = await collect(client, state, log)
+
+    assert statuses(records) == {"A": "COMPLETED", "B": None}
+    assert [failure["run_setting_id"] for failure in outcome.failures] == ["B"]
+
+
+async def test_pages_that_go_round_in_a_circle_come_to_an_end(log: logging.Logger) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=2))
+    client = ScriptedClient(
+        list_runs_in_batch=lambda **page: {
+            "runs": [item(page.get("startingToken", "first"), "1")],
+            "nextToken": "b" if page.get("startingToken") == "a" else "a",
+        }
+    )
+
+    _, records = await collect(client, state, log)
+
+    assert list(statuses(records)) == ["first", "a", "b"]
+
+
 async def test_no_more_reasons_are_asked_for_once_that_is_refused(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -264,7 +306,8 @@ async def test_the_summary_is_small_at_any_size(log: logging.Logger) -> None:
 
 
 def record(name: str, run_id: str | None) -> RunRecord:
-    return RunRecord(run_setting_id=name, run_id=run_id)  # type: ignore[typeddict-item]
+    status = "SUCCESS" if run_id else "FAILED"
+    return RunRecord(run_setting_id=name, run_id=run_id, submission_status=status)  # type: ignore[typeddict-item]
 
 
 def test_run_ids_are_those_of_submitted_runs() -> None:
