@@ -30,8 +30,8 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Run batches of AWS HealthOmics.",
                 "options": {
                     "requests_per_second": {
-                        "description": "How often a process calls each API operation for one connection and Region. "
-                        "HealthOmics allows an account 10 GetBatch calls a second.",
+                        "description": "How often a process calls each API operation for one connection "
+                        "and Region. HealthOmics allows an account 10 GetBatch calls a second.",
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": None,

@@ -26,7 +26,8 @@ SERVICE = "omics"
 
 
 def register() -> None:
-    """Make HealthOmics known to moto in this process; once is enough, and more does no harm.
+    """
+    Make HealthOmics known to moto in this process; once is enough, and more does no harm.
 
     moto imports the module ``moto.<service>`` for a service, and finds a request's service by its host.
     """

@@ -27,7 +27,8 @@ def timestamp(seconds: float) -> datetime:
 
 @dataclass(eq=False, kw_only=True)
 class Batch:
-    """A batch of runs.
+    """
+    A batch of runs.
 
     :param first_run_id: run ids of the batch are this and the ones after it, by the place of the run.
     :param request: what StartRunBatch was called with.

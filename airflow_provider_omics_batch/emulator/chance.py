@@ -1,4 +1,5 @@
-"""What becomes of a run: which fail, why, and how long each takes.
+"""
+What becomes of a run: which fail, why, and how long each takes.
 
 All of it follows from the seed and the runSettingId alone, so it is the same in every process and whatever
 the order of the runs.
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failure:
-    """A documented reason and a sentence to go with it.
+    """
+    A documented reason and a sentence to go with it.
 
     :param passing: gone when the same runSettingId is sent again.
     """
@@ -48,7 +50,8 @@ RUN_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one run.
+    """
+    What becomes of one run.
 
     :param seconds: time in RUNNING; a failing run gets through a part of it.
     """
@@ -59,7 +62,8 @@ class Fate:
 
 
 def fate_of(run_setting_id: str, settings: Settings, *, again: bool = False) -> Fate:
-    """Decide the fate of a run.
+    """
+    Decide the fate of a run.
 
     :param again: the run failed before for a passing reason, and so is let through now.
     """

@@ -11,27 +11,16 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from moto.moto_api._internal import mock_random
 
 from airflow_provider_omics_batch.emulator.batch import CAN_CANCEL, CAN_DELETE, CAN_DELETE_RUNS, Batch
-from airflow_provider_omics_batch.emulator.chance import Fate, fate_of
 from airflow_provider_omics_batch.emulator.clock import Clock, ScaledClock
 from airflow_provider_omics_batch.emulator.exceptions import (
     ConflictException,
     ResourceNotFoundException,
     ValidationException,
 )
+from airflow_provider_omics_batch.emulator.intake import decide, excused, gather
 from airflow_provider_omics_batch.emulator.paging import first_place, page
 from airflow_provider_omics_batch.emulator.run import Run
-from airflow_provider_omics_batch.emulator.run_settings import (
-    FileMark,
-    InvalidBatchError,
-    RunSetting,
-    check_batch,
-    check_default,
-    check_run,
-    current_etag,
-    parameter_bytes,
-    parse_file,
-    read_file,
-)
+from airflow_provider_omics_batch.emulator.run_settings import RunSetting, check_default, current_etag
 from airflow_provider_omics_batch.emulator.schedule import Course, cancel, delete, plan
 from airflow_provider_omics_batch.emulator.settings import Settings
 from airflow_provider_omics_batch.emulator.validation import check_request
@@ -39,12 +28,15 @@ from airflow_provider_omics_batch.emulator.validation import check_request
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from airflow_provider_omics_batch.emulator.chance import Fate
+
 Params = dict[str, Any]
 Page = tuple[list[dict[str, Any]], str | None]
 
 
 class OmicsBackend(BaseBackend):
-    """HealthOmics in one account and Region.
+    """
+    HealthOmics in one account and Region.
 
     A backend made after :meth:`configure_all`, a reset included, has those settings and that clock.
     """
@@ -83,8 +75,9 @@ class OmicsBackend(BaseBackend):
             if known := self._repeated(params["requestId"], request):
                 return known.started(self._observe())
         check_default(request["defaultRunSetting"])
-        mark, settings, reason = self._gather(request["batchRunSettings"])
-        fates = [] if reason else self._fates(request["defaultRunSetting"], settings)
+        mark, settings, reason = gather(request["batchRunSettings"], self.account_id, self.partition)
+        known_good = [] if reason else settings
+        fates = decide(request["defaultRunSetting"], known_good, self.settings, self._excused)
         with self._lock:
             now = self._observe()
             if known := self._repeated(params["requestId"], request):
@@ -100,29 +93,6 @@ class OmicsBackend(BaseBackend):
         if batch and batch.request != request:
             raise ConflictException(f"requestId {request_id} was used before with other parameters")
         return batch
-
-    def _gather(self, source: Params) -> tuple[FileMark | None, Sequence[RunSetting], str | None]:
-        """Collect the run settings, and the reason if they fail the batch."""
-        settings: Sequence[RunSetting] = source.get("inlineSettings") or ()
-        mark = None
-        try:
-            if uri := source.get("s3UriSettings"):
-                mark, content = read_file(uri, self.account_id, self.partition)
-                settings = parse_file(content)
-            check_batch(settings)
-        except InvalidBatchError as error:
-            return mark, settings, str(error)
-        return mark, settings, None
-
-    def _fates(self, default: RunSetting, settings: Sequence[RunSetting]) -> list[Fate]:
-        default_bytes = parameter_bytes(default.get("parameters") or {})
-        fates = []
-        for setting in settings:
-            problem = check_run(default, default_bytes, setting)
-            again = setting["runSettingId"] in self._excused
-            fate = fate_of(setting["runSettingId"], self.settings, again=again)
-            fates.append(Fate(0.0, problem) if problem else fate)
-        return fates
 
     def _create(
         self, request: Params, settings: Sequence[RunSetting], fates: list[Fate], now: float
@@ -144,22 +114,16 @@ class OmicsBackend(BaseBackend):
         self._batches.append(batch)
         self._by_id[batch_id] = batch
         self._unchecked.append(batch)
-        self._excuse(settings, fates)
+        self._excused |= excused(settings, fates)
         self._plan(now)
         return batch
-
-    def _excuse(self, settings: Sequence[RunSetting], fates: list[Fate]) -> None:
-        """Let runs that fail for a passing reason through when they are sent again."""
-        for setting, fate in zip(settings, fates, strict=False):
-            failure = fate.refusal or fate.failure
-            if failure and failure.passing:
-                self._excused.add(setting["runSettingId"])
 
     def _plan(self, now: float) -> None:
         plan([batch.course for batch in self._batches], self.settings, now)
 
     def _observe(self) -> float:
-        """Read the clock, and compare the ETags that are due.
+        """
+        Read the clock, and compare the ETags that are due.
 
         A service would have compared them in the background; here the first call after that moment does.
         """
@@ -260,7 +224,9 @@ class OmicsBackend(BaseBackend):
         with self._lock:
             now = self._observe()
             start = first_place(params.get("startingToken"), filters)
-            runs = (run for batch in self._batches for run in batch_runs(batch, start, now))
+            wanted = filters.get("batchId")
+            batches = (batch for batch in self._batches if wanted in (None, batch.id))
+            runs = (run for batch in batches for run in batch_runs(batch, start, now))
             found = ((int(run.id), run.item(now)) for run in runs if run.matches(filters, now))
             return page(found, params.get("maxResults"), filters)
 

@@ -1,4 +1,5 @@
-"""Pages of long lists.
+"""
+Pages of long lists.
 
 moto's own paginator makes the whole list and walks through it for every page, which takes minutes for the
 1,000 pages of 100,000 runs; a token here holds the place to go on from.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 
+from airflow_provider_omics_batch.emulator.exceptions import ValidationException
 from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
 from airflow_provider_omics_batch.emulator.validation import WrongTypeError
 
@@ -34,7 +35,10 @@ class OmicsResponse(BaseResponse):
 
     @property
     def backend(self) -> OmicsBackend:
-        return omics_backends[self.current_account][self.region]
+        try:
+            return omics_backends[self.current_account][self.region]
+        except KeyError as error:
+            raise ValidationException(f"There is no HealthOmics in the Region {self.region}") from error
 
     def start_run_batch(self) -> ActionResult:
         return ActionResult(self.backend.start_run_batch(self.params))

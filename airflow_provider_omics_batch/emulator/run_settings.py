@@ -102,7 +102,8 @@ def check_batch(settings: Sequence[RunSetting]) -> None:
 
 
 def check_run(default: RunSetting, default_bytes: int, setting: RunSetting) -> Failure | None:
-    """Tell why a single run cannot be submitted, whatever the chances.
+    """
+    Tell why a single run cannot be submitted, whatever the chances.
 
     :param default_bytes: size of the default parameters, see :func:`parameter_bytes`.
     """
@@ -139,6 +140,8 @@ def _parameter_problem(default: RunSetting, default_bytes: int, setting: RunSett
 
 
 def parameter_bytes(parameters: dict[str, Any]) -> int:
+    if not parameters:
+        return len("{}")
     return len(_encode(parameters).encode(errors="surrogatepass"))
 
 

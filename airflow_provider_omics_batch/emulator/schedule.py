@@ -1,4 +1,5 @@
-"""The plan of all runs of an account and Region: what happens when.
+"""
+The plan of all runs of an account and Region: what happens when.
 
 Nothing here happens by itself. Whenever a batch is started or cancelled, the plan is laid anew from that
 moment on; what lies before stays as it was. In between, every state is looked up by the time alone.
@@ -27,7 +28,8 @@ Waiting = tuple[float, "Course", int]
 
 @dataclass(eq=False)
 class Course:
-    """The course of one batch and its runs; the lists go by the place of the run in the batch.
+    """
+    The course of one batch and its runs; the lists go by the place of the run in the batch.
 
     :param ready_at: when the batch may begin to submit.
     :param submitted: when each submission is attempted; rises with the place.
@@ -142,7 +144,8 @@ def _start(queue: Iterable[Waiting], busy: list[float], settings: Settings, now:
 
 
 def cancel(course: Course, settings: Settings, now: float) -> None:
-    """Stop a batch: nothing more is submitted, and its runs are stopped at the CancelRun rate.
+    """
+    Stop a batch: nothing more is submitted, and its runs are stopped at the CancelRun rate.
 
     A run that is already stopping when its turn comes ends the way it would have.
     """

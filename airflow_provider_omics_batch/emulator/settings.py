@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How quick and how healthy the service is; the defaults are the documented quotas.
+    """
+    How quick and how healthy the service is; the defaults are the documented quotas.
 
     :param creating_seconds: time a batch spends in CREATING.
     :param pending_seconds: time it spends in PENDING, while its settings are checked.

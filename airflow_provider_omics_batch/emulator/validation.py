@@ -1,4 +1,5 @@
-"""Checks a value against botocore's service model.
+"""
+Checks a value against botocore's service model.
 
 botocore itself checks types, required and unknown members and the least lengths before it sends anything; the
 greatest lengths, patterns and enumerations are left to the service.
@@ -25,6 +26,9 @@ Check = Callable[[Any, str], Iterator[str]]
 class WrongTypeError(Exception):
     """The value is not even of the JSON type that the model asks for."""
 
+
+# How much of a value a message repeats.
+_SHOWN = 300
 
 _JSON_TYPES: dict[str, type | tuple[type, ...]] = {
     "structure": dict,
@@ -147,11 +151,14 @@ def _range(shape: Any, size: int, shown: str, path: str, verb: str) -> Iterator[
 
 
 def _failed(shown: str, path: str, constraint: str) -> str:
+    if len(shown) > _SHOWN:
+        shown = f"{shown[:_SHOWN]}…'"
     return f"Value {shown} at '{path}' failed to satisfy constraint: Member must {constraint}"
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:
-    r"""Compile a pattern of the model.
+    r"""
+    Compile a pattern of the model.
 
     Python does not know ``\p{L}`` and its kin, which the model only uses all together: anything but controls.
     """

@@ -69,7 +69,7 @@ class SharedClient:
         async with self._lock:
             if self._client is None:
                 hook = OmicsHook(**self._hook_params)
-                connecting = await hook.get_async_conn()
+                connecting = await hook.get_async_conn()  # type: ignore[no-untyped-call]
                 self._client = await connecting.__aenter__()
             return self._client
 

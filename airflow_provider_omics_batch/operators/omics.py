@@ -84,8 +84,6 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         "batch_run_settings": "json",
         "tags": "json",
     }
-    # Iterables may be generators, which cannot be copied.
-    shallow_copy_attrs = ("batch_run_settings",)
     ui_color = "#e3f4ec"
 
     def __init__(
@@ -153,9 +151,7 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         summary = outcome.summary(manifest)
         self._push(context, run_ids=run_ids.value, manifest_uri=manifest)
         for failure in outcome.failures:
-            self.log.warning(
-                "%(run_setting_id)s (run %(run_id)s) is %(status)s: %(reason)s: %(message)s", failure
-            )
+            self.log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
         if problem := objection(outcome.state, self.max_failed_runs):
             self._push(context, return_value=summary)
             raise RunBatchFailedError(problem, outcome.state.batch_id, summary)
@@ -248,3 +244,9 @@ async def _first_event(trigger: RunBatchTrigger) -> dict[str, Any]:
     async with aclosing(trigger.run()) as events:
         event: dict[str, Any] = (await anext(events)).payload
     return event
+
+
+def _described(failure: Mapping[str, Any]) -> str:
+    if failure["run_id"]:
+        return f"{failure['run_setting_id']} (run {failure['run_id']}) is {failure['run_status']}"
+    return f"{failure['run_setting_id']} could not be submitted"

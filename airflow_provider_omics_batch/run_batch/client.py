@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
 from airflow_provider_omics_batch.run_batch.faults import IncompleteAnswerError, is_passing
 
@@ -13,6 +19,8 @@ Answer = TypeVar("Answer")
 
 #: Seconds; the longest pause after a fault that passes by itself.
 LONGEST_PAUSE = 60
+
+FOREVER = float("inf")
 
 
 class Log(Protocol):
@@ -43,17 +51,20 @@ class PatientClient:
         self._client = client
         self._log = log
 
-    async def call(self, operation: str, *, required: str, **parameters: Any) -> dict[str, Any]:
+    async def call(
+        self, operation: str, *, required: str, patience: float = FOREVER, **parameters: Any
+    ) -> dict[str, Any]:
         """
         Return the answer to an operation.
 
         :param required: The member without which it is none.
+        :param patience: Seconds after which a fault is raised even though it may pass by itself.
         :raises botocore.exceptions.ClientError: What AWS refuses, and will go on refusing.
         """
-        return await patiently(self._call, operation, required, parameters, log=self._log)
+        return await patiently(self._call, operation, required, parameters, log=self._log, patience=patience)
 
     async def pages(
-        self, operation: str, *, required: str, **parameters: Any
+        self, operation: str, *, required: str, patience: float = FOREVER, **parameters: Any
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """
         Yield the items of a list operation, a page at a time.
@@ -61,28 +72,34 @@ class PatientClient:
         A fault costs the call of one page, where botocore's paginator would have to begin again.
 
         :param required: The member that holds the items.
+        :param patience: Seconds, for each page.
         """
-        token: str | None = None
+        tokens: list[str] = []
         while True:
-            start = {"startingToken": token} if token else {}
-            page = await self.call(operation, required=required, **parameters, **start)
+            start = {"startingToken": tokens[-1]} if tokens else {}
+            page = await self.call(operation, required=required, patience=patience, **parameters, **start)
             yield page[required]
-            if not page.get("nextToken") or page["nextToken"] == token:
+            following = page.get("nextToken")
+            # A token that comes back would send us round for ever.
+            if not following or following in tokens:
                 return
-            token = page["nextToken"]
+            tokens.append(following)
 
     async def _call(self, operation: str, required: str, parameters: dict[str, Any]) -> dict[str, Any]:
         answer = await self._client.call(operation, **parameters)
         if answer.get(required) is None:
-            raise IncompleteAnswerError(operation=operation, member=required)
+            raise IncompleteAnswerError(operation, required)
         return answer
 
 
-async def patiently(call: Callable[..., Awaitable[Answer]], *args: Any, log: Log) -> Answer:
+async def patiently(
+    call: Callable[..., Awaitable[Answer]], *args: Any, log: Log, patience: float = FOREVER
+) -> Answer:
     """
     Return what a call returns, once it is not kept from it by a fault that passes by itself.
 
     :param log: Gets a line for each fault.
+    :param patience: Seconds after which such a fault is raised all the same.
     """
 
     def report(state: RetryCallState) -> None:
@@ -92,6 +109,8 @@ async def patiently(call: Callable[..., Awaitable[Answer]], *args: Any, log: Log
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_passing),
         wait=wait_random_exponential(max=LONGEST_PAUSE),
+        stop=stop_before_delay(patience),
         before_sleep=report,
+        reraise=True,
     )
     return await retrying(call, *args)

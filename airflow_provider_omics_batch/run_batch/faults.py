@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
@@ -55,10 +54,15 @@ _ALSO_NEEDED = {
 }
 
 
-class IncompleteAnswerError(BotoCoreError):
+class IncompleteAnswerError(Exception):
     """An answer without what makes it one, as a proxy's page with status 200 would be."""
 
-    fmt = "The answer to {operation} has no {member}"
+    def __init__(self, operation: str, member: str) -> None:
+        super().__init__(f"the answer to {operation} has no {member}")
+
+
+#: Whatever may go wrong with a call, on this side or on the other.
+FAULTS: tuple[type[Exception], ...] = (ClientError, IncompleteAnswerError, *_PASSING)
 
 
 def code_of(error: BaseException) -> str:
@@ -76,14 +80,16 @@ def is_passing(error: BaseException) -> bool:
     """Return whether the same call may succeed later with nothing done about it."""
     if isinstance(error, ClientError):
         status = _http_status(error)
+        if status == 501:
+            return False
         return is_throttling(error) or code_of(error) in STALE_CREDENTIALS or status == 408 or status >= 500
-    return isinstance(error, (*_PASSING, IncompleteAnswerError))
+    return isinstance(error, FAULTS)
 
 
-def remedy(error: ClientError) -> str | None:
+def remedy(error: BaseException) -> str | None:
     """Return what a person can do about a refusal, or ``None`` where AWS's own message says it."""
-    operation = error.operation_name
-    if code_of(error) == "AccessDeniedException":
+    if isinstance(error, ClientError) and code_of(error) == "AccessDeniedException":
+        operation = error.operation_name
         also = _ALSO_NEEDED.get(operation)
         return f"The caller needs omics:{operation}" + (f", {also}" if also else "")
     return None

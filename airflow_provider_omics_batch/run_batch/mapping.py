@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
-from airflow_provider_omics_batch.run_batch.faults import code_of, remedy
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
 from airflow_provider_omics_batch.run_batch.model import json_bytes
 from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, Runs
 
@@ -19,6 +19,9 @@ SHOWN_FAILURES = 10
 
 #: For so many failed runs the reason is asked for, with one GetRun each.
 MAX_REASONS = 1_000
+
+#: Seconds. A batch that has ended must not be kept from its task by what is good to know.
+PATIENCE_FOR_DETAILS = 300
 
 #: Characters of a failure's message that go with the task's result.
 MAX_MESSAGE_LENGTH = 300
@@ -131,7 +134,7 @@ async def _run_statuses(client: PatientClient, state: BatchState, log: Log) -> _
             if len(known) == sum(gone_wrong.values()):
                 return _Statuses(known, others="COMPLETED")
         return _Statuses(await _list_statuses(client, state.batch_id), recount=True)
-    except ClientError as error:
+    except FAULTS as error:
         log.warning("What became of single runs is not known: %s", remedy(error) or error)
         return _Statuses({})
 
@@ -141,7 +144,9 @@ async def _list_statuses(client: PatientClient, batch_id: str, status: str | Non
     filters = {"batchId": batch_id, **({"status": status} if status else {})}
     statuses: dict[str, str] = {}
     try:
-        async for page in client.pages("list_runs", required="items", **filters):
+        async for page in client.pages(
+            "list_runs", required="items", patience=PATIENCE_FOR_DETAILS, **filters
+        ):
             statuses |= {
                 item["id"]: item["status"] for item in page if item.get("batchId") in (batch_id, None)
             }
@@ -167,8 +172,10 @@ class _Details:
             return record["submission_failure_message"]
         self._left -= 1
         try:
-            run = await self._client.call("get_run", required="status", id=record["run_id"])
-        except ClientError as error:
+            run = await self._client.call(
+                "get_run", required="status", patience=PATIENCE_FOR_DETAILS, id=record["run_id"]
+            )
+        except FAULTS as error:
             if code_of(error) != "ResourceNotFoundException":
                 self._left = 0
                 self._log.warning("Why runs failed is not known: %s", remedy(error) or error)
@@ -179,7 +186,7 @@ class _Details:
 
 def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunRecord:
     run_id = item.get("runId") or None
-    return RunRecord(
+    record = RunRecord(
         run_setting_id=item["runSettingId"],
         run_id=run_id,
         run_arn=item.get("runArn"),
@@ -188,13 +195,21 @@ def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunReco
         submission_status=item.get("submissionStatus"),
         submission_failure_reason=item.get("submissionFailureReason"),
         submission_failure_message=item.get("submissionFailureMessage"),
-        run_status=statuses.known.get(run_id, statuses.others) if run_id else None,
+        run_status=None,
         failure_reason=None,
     )
+    if run_id and was_submitted(record):
+        record["run_status"] = statuses.known.get(run_id, statuses.others)
+    return record
+
+
+def was_submitted(record: RunRecord) -> bool:
+    """Return whether there is a run for this run setting."""
+    return bool(record["run_id"]) and record["submission_status"] != "FAILED"
 
 
 def _went_wrong(record: RunRecord) -> bool:
-    return not record["run_id"] or record["run_status"] in ("FAILED", "CANCELLED")
+    return not was_submitted(record) or record["run_status"] in ("FAILED", "CANCELLED")
 
 
 def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
@@ -202,7 +217,8 @@ def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
     return {
         "run_setting_id": record["run_setting_id"],
         "run_id": record["run_id"],
-        "status": record["run_status"] or record["submission_status"],
+        "submission_status": record["submission_status"],
+        "run_status": record["run_status"],
         "reason": reason,
         "message": message[:MAX_MESSAGE_LENGTH] if message else None,
     }
@@ -227,7 +243,7 @@ class RunIds:
         self._bytes_left = max_bytes
 
     def add(self, record: RunRecord) -> None:
-        if record["run_id"] and self._bytes_left >= 0:
+        if record["run_id"] and was_submitted(record) and self._bytes_left >= 0:
             self._run_ids[record["run_setting_id"]] = record["run_id"]
             self._bytes_left -= len(json_bytes({record["run_setting_id"]: record["run_id"]}))
 

@@ -40,16 +40,19 @@ class Pace:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until every run has ended at the present rate; ``None`` where that cannot be told yet."""
-        if self._before is None:
-            return None
-        left = _work_left(self._before[1])
-        seconds = [work / self._rates[what] for what, work in left.items() if work and self._rates.get(what)]
-        return max(seconds, default=None)
+        """Seconds until every run has ended at the present rates; ``None`` where that cannot be told yet."""
+        return self._slowest[0]
 
     @property
-    def runs_per_second(self) -> float:
-        return self._rates.get("runs", 0.0)
+    def per_second(self) -> float:
+        """Submissions or ended runs a second, whichever takes longer to get done."""
+        return self._slowest[1]
+
+    @property
+    def _slowest(self) -> tuple[float | None, float]:
+        left = _work_left(self._before[1]) if self._before else {}
+        times = [(work / rate, rate) for what, work in left.items() if (rate := self._rates.get(what))]
+        return max(times, default=(None, 0.0))
 
     def seconds_to_next_look(self) -> float:
         """Return seconds, at least ``poll_interval``."""

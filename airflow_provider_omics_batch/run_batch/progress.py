@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from airflow_provider_omics_batch.run_batch.pace import Pace
@@ -9,25 +10,31 @@ from airflow_provider_omics_batch.run_batch.states import BatchState
 
 BAR_WIDTH = 20
 
+#: What matters most comes first.
+_ORDER = ("completed", "failed", "cancelled", "deleted", "stopping", "running", "starting", "pending")
+
 
 def progress_line(state: BatchState, pace: Pace) -> str:
     """Return status, bar, counts, rate and time left, such as fit the state."""
+    head = f"Run batch {state.batch_id} {state.status}"
     if not state.total:
-        return f"Run batch {state.batch_id} is {state.status}"
-    ended = state.runs.ended + state.submissions.failed
-    share = min(1.0, ended / state.total)
-    submitted = state.submissions.successful + state.submissions.failed
-    parts = [
-        f"{_bar(share)} {share:4.0%} of {state.total:,} runs",
-        f"{submitted:,} submitted" if submitted < state.total else "all submitted",
-    ]
-    if state.submissions.failed:
-        parts.append(f"{state.submissions.failed:,} submissions failed")
-    parts += [f"{count:,} {status}" for status, count in asdict(state.runs).items() if count]
-    if not state.ended and pace.runs_per_second:
-        parts.append(f"{pace.runs_per_second:.3g} runs/s")
-        parts.append(f"about {duration(pace.seconds_left or 0)} left")
-    return f"Run batch {state.batch_id} {state.status} {parts[0]}: {', '.join(parts[1:])}"
+        return head
+    share = min(1.0, (state.runs.ended + state.submissions.failed) / state.total)
+    line = f"{head} {_bar(share)} {share:4.0%} of {state.total:,} runs: {', '.join(_counts(state))}"
+    if state.ended or not pace.seconds_left:
+        return line
+    return f"{line}; {pace.per_second:.3g} a second, about {duration(pace.seconds_left)} left"
+
+
+def _counts(state: BatchState) -> Iterator[str]:
+    submissions, runs = state.submissions, asdict(state.runs)
+    if submissions.successful + submissions.failed < state.total:
+        yield f"{submissions.successful:,} submitted"
+    for status in _ORDER:
+        if runs[status]:
+            yield f"{runs[status]:,} {status}"
+    if submissions.failed:
+        yield f"{submissions.failed:,} could not be submitted"
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
-from airflow_provider_omics_batch.run_batch.faults import code_of
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
 from airflow_provider_omics_batch.run_batch.pace import Pace
 from airflow_provider_omics_batch.run_batch.progress import progress_line
 from airflow_provider_omics_batch.run_batch.states import UNDER_WAY, BatchState
@@ -71,12 +71,21 @@ def _report(state: BatchState, pace: Pace, log: Log) -> None:
 
 
 async def _report_failed_submissions(client: PatientClient, batch_id: str, shown: set[str], log: Log) -> None:
-    page = await client.call(
-        "list_runs_in_batch", required="runs", batchId=batch_id, submissionStatus="FAILED"
-    )
+    try:
+        page = await client.call(
+            "list_runs_in_batch",
+            required="runs",
+            patience=0,
+            batchId=batch_id,
+            submissionStatus="FAILED",
+        )
+    except FAULTS:
+        # They are told at the end in any case.
+        return
     for run in page["runs"]:
         name = run.get("runSettingId", "?")
-        if name not in shown and len(shown) < SHOWN_FAILED_SUBMISSIONS:
+        failed = run.get("submissionStatus") == "FAILED"
+        if failed and name not in shown and len(shown) < SHOWN_FAILED_SUBMISSIONS:
             shown.add(name)
             log.warning(
                 "%s could not be submitted: %s: %s",

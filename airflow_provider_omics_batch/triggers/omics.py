@@ -45,7 +45,7 @@ class RunBatchTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.batch_id = batch_id
         self.manifest_uri = manifest_uri
         self.poll_interval = poll_interval

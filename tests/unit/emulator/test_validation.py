@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -170,6 +171,24 @@ def test_an_unknown_batch_is_not_found(omics, operation):
 
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
     assert "7654321" in caught.value.response["Error"]["Message"]
+
+
+def test_a_region_without_the_service_is_refused():
+    client = boto3.client(
+        "omics", region_name="af-south-1", endpoint_url="https://omics.af-south-1.amazonaws.com"
+    )
+    with pytest.raises(ClientError) as caught:
+        client.list_batch()
+    client.close()
+
+    assert "af-south-1" in refused(caught)
+
+
+def test_a_message_repeats_only_so_much_of_a_value(start):
+    with pytest.raises(ClientError) as caught:
+        start(batchName="x" * 10_000)
+
+    assert len(refused(caught)) < 500
 
 
 def test_an_operation_that_is_not_there_says_so(omics):

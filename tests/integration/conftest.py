@@ -1,0 +1,112 @@
+"""The emulator over HTTP in this process, where a test can set its clock and look into it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+
+from airflow_provider_omics_batch.emulator import OmicsBackend, ScaledClock, Settings, omics_backends
+from airflow_provider_omics_batch.emulator.server import create_server, listen
+
+REGION = "eu-west-1"
+BUCKET = "cohort"
+
+#: A WSGI application, or anything that takes its place for one request.
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass
+class Emulator:
+    """
+    The emulator as a test sees it.
+
+    :param faults: Applications that answer the next requests to HealthOmics in the emulator's place.
+    :param requests: Method and path of every request to HealthOmics.
+    """
+
+    url: str
+    application: Application
+    faults: deque[Application] = field(default_factory=deque)
+    requests: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def backend(self) -> OmicsBackend:
+        return omics_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+    @property
+    def batches(self) -> list[dict[str, Any]]:
+        return self.client("omics").list_batch()["items"]
+
+    def configure(self, *, speed: float = 3600, **settings: Any) -> None:
+        self.backend.configure(Settings(**settings), ScaledClock(speed))
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+            config=boto3.session.Config(inject_host_prefix=False),
+        )
+
+    def reset(self) -> None:
+        urlopen(Request(f"{self.url}/moto-api/reset", method="POST")).close()  # noqa: S310
+        self.faults.clear()
+        self.requests.clear()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if "/omics/aws4_request" not in environ.get("HTTP_AUTHORIZATION", ""):
+            return self.application(environ, start_response)
+        self.requests[f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"] += 1
+        answer = self.faults.popleft() if self.faults else self.application
+        return answer(environ, start_response)
+
+
+@pytest.fixture(scope="session", name="server")
+def _server() -> Iterator[Emulator]:
+    with listen("127.0.0.1", 0) as listener:
+        server = create_server("127.0.0.1", listener)
+        emulator = Emulator(f"http://127.0.0.1:{server.port}", server.app)
+        server.app = emulator
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield emulator
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(name="emulator")
+def _emulator(server: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Emulator:
+    """Serve HealthOmics with an empty account, an hour a second, and let ``aws_default`` lead to it."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "BOTO_", "MOTO_", "AIRFLOW_CONN_")):
+            monkeypatch.delenv(name)
+    connection = {
+        "conn_type": "aws",
+        "login": "any-key-id",
+        "password": "any-secret",
+        "extra": {
+            "region_name": REGION,
+            "endpoint_url": server.url,
+            "config_kwargs": {"inject_host_prefix": False, "retries": {"total_max_attempts": 1}},
+        },
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "1000")
+    server.reset()
+    server.configure()
+    server.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return server

@@ -1,0 +1,53 @@
+"""A task's life without an Airflow around it: execute, defer, wait, resume."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk._shared.module_loading import import_string
+from airflow.sdk.exceptions import TaskDeferred
+
+
+class TaskInstance:
+    """What an operator asks of its task instance, and the XCom that it pushes."""
+
+    def __init__(self, *, map_index: int = -1, max_tries: int = 0, task_id: str = "call_variants") -> None:
+        self.dag_id = "cohort"
+        self.run_id = "manual__2026-11-22"
+        self.task_id = task_id
+        self.map_index = map_index
+        self.max_tries = max_tries
+        self.xcom: dict[str, Any] = {}
+        self.deferred: TaskDeferred | None = None
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcom[key] = json.loads(json.dumps(value))
+
+    @property
+    def context(self) -> Any:
+        dag_run = SimpleNamespace(start_date=datetime(2026, 11, 22, tzinfo=UTC))
+        return {"ti": self, "dag_run": dag_run}
+
+    def run(self, operator: BaseOperator) -> Any:
+        """Run a task to its end, as worker, database and triggerer would do it in turn."""
+        try:
+            result = operator.execute(self.context)
+        except TaskDeferred as deferred:
+            self.deferred = deferred
+            event = json.loads(json.dumps(asyncio.run(first_event(deferred))))
+            result = getattr(operator, deferred.method_name)(self.context, event)
+        self.xcom_push("return_value", result)
+        return result
+
+
+async def first_event(deferred: TaskDeferred) -> Any:
+    """Run a deferred task's trigger from what the database would hold of it."""
+    path, arguments = json.loads(json.dumps(deferred.trigger.serialize()))
+    async with aclosing(import_string(path)(**arguments).run()) as events:
+        return (await anext(events)).payload

@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
+from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
+from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
+from tests.integration.conftest import BUCKET, Application, Emulator
+from tests.integration.tasks import TaskInstance
+
+DEFAULT = {
+    "workflowId": "1234567",
+    "roleArn": "arn:aws:iam::123456789012:role/omics",
+    "outputUri": f"s3://{BUCKET}/out/",
+}
+STAGING = f"s3://{BUCKET}/airflow/"
+
+pytestmark = pytest.mark.usefixtures("emulator")
+
+
+@pytest.fixture(name="start", params=[True, False], ids=["deferred", "sync"])
+def _start(request: pytest.FixtureRequest) -> Callable[..., StartRunBatchOperator]:
+    """Make an operator that waits in the one way or the other."""
+
+    def start(settings: Any, **arguments: Any) -> StartRunBatchOperator:
+        arguments = {"default_run_setting": DEFAULT, "poll_interval": 0.05, **arguments}
+        return StartRunBatchOperator(
+            task_id="call_variants", batch_run_settings=settings, deferrable=request.param, **arguments
+        )
+
+    return start
+
+
+Start = Callable[..., StartRunBatchOperator]
+
+
+def settings(count: int) -> list[dict[str, Any]]:
+    return [{"runSettingId": f"S{number}", "parameters": {"sample": f"S{number}"}} for number in range(count)]
+
+
+def test_a_small_batch_goes_inline_and_its_run_ids_come_back(start: Start, emulator: Emulator) -> None:
+    ti = TaskInstance()
+
+    summary = ti.run(start(settings(3), batch_name="cohort-7", tags={"cost": "lab"}))
+
+    batch = emulator.client("omics").get_batch(batchId=ti.xcom["batch_id"])
+    assert batch["name"] == "cohort-7"
+    assert batch["tags"] == {"cost": "lab"}
+    assert ti.xcom["batch_arn"] == batch["arn"]
+    assert ti.xcom["batch_uuid"] == batch["uuid"]
+    assert ti.xcom["batch_ids"] == [batch["id"]]
+    assert list(ti.xcom["run_ids"]) == ["S0", "S1", "S2"]
+    assert ti.xcom["manifest_uri"] is None
+    assert summary == ti.xcom["return_value"]
+    assert summary["status"] == "PROCESSED"
+    assert summary["total"] == 3
+    assert summary["submissions"] == {"successful": 3, "failed": 0, "pending": 0}
+    assert summary["runs"]["completed"] == 3
+    assert summary["failures"] == []
+
+
+def test_runs_get_what_is_shared_and_what_is_their_own(start: Start, emulator: Emulator) -> None:
+    ti = TaskInstance()
+    default = {**DEFAULT, "parameters": {"reference": "GRCh38"}, "runTags": {"project": "1000g"}}
+
+    ti.run(start(settings(1), default_run_setting=default))
+
+    run = emulator.client("omics").get_run(id=ti.xcom["run_ids"]["S0"])
+    assert run["parameters"] == {"reference": "GRCh38", "sample": "S0"}
+    assert run["tags"] == {"project": "1000g"}
+
+
+def test_more_than_100_runs_are_staged_and_written_to_a_manifest(start: Start, emulator: Emulator) -> None:
+    emulator.configure(start_run_tps=1000, concurrent_runs=1000)
+    ti = TaskInstance()
+
+    summary = ti.run(start(settings(101), staging_uri=STAGING))
+
+    records = list(read_run_manifest(summary["manifest_uri"]))
+    assert {record["run_setting_id"]: record["run_id"] for record in records} == ti.xcom["run_ids"]
+    assert {record["run_status"] for record in records} == {"COMPLETED"}
+    assert len(records) == 101
+    assert ti.xcom["manifest_uri"] == summary["manifest_uri"]
+    assert summary["manifest_uri"] == f"{STAGING}run-batches/{ti.xcom['batch_uuid']}/runs.jsonl"
+
+
+def test_a_generator_is_read_once_and_never_as_a_whole(start: Start, emulator: Emulator) -> None:
+    emulator.configure(start_run_tps=1000, concurrent_runs=1000)
+
+    assert TaskInstance().run(start((s for s in settings(150)), staging_uri=STAGING))["total"] == 150
+
+
+@pytest.mark.parametrize("place", ["local", "s3"])
+def test_a_sample_sheet_is_read_where_it_lies(
+    start: Start, emulator: Emulator, tmp_path: Path, place: str
+) -> None:
+    content = "sample\tcram\nNA12878\tNA12878.cram\nNA12891\tNA12891.cram\n"
+    if place == "s3":
+        uri = f"s3://{BUCKET}/sheets/cohort.tsv"
+        emulator.client("s3").put_object(Bucket=BUCKET, Key="sheets/cohort.tsv", Body=content.encode())
+    else:
+        uri = str(tmp_path / "cohort.tsv")
+        Path(uri).write_text(content)
+    ti = TaskInstance()
+
+    ti.run(
+        start(SampleSheet(uri, run_setting_id="{sample}", parameters={"reads": f"s3://{BUCKET}/{{cram}}"}))
+    )
+
+    run = emulator.client("omics").get_run(id=ti.xcom["run_ids"]["NA12891"])
+    assert run["parameters"] == {"reads": f"s3://{BUCKET}/NA12891.cram"}
+
+
+@pytest.mark.parametrize("union", ["inlineSettings", "s3UriSettings"])
+def test_the_apis_own_union_is_taken_as_it_is(start: Start, emulator: Emulator, union: str) -> None:
+    given: dict[str, Any] = {"inlineSettings": settings(2)}
+    if union == "s3UriSettings":
+        body = json.dumps(settings(2)).encode()
+        emulator.client("s3").put_object(Bucket=BUCKET, Key="mine.json", Body=body)
+        given = {"s3UriSettings": f"s3://{BUCKET}/mine.json"}
+    ti = TaskInstance()
+
+    ti.run(start(given))
+
+    assert list(ti.xcom["run_ids"]) == ["S0", "S1"]
+
+
+def test_a_task_that_need_not_wait_ends_with_the_submission(start: Start, emulator: Emulator) -> None:
+    emulator.configure(speed=1)
+    ti = TaskInstance()
+
+    summary = ti.run(start(settings(3), wait_for_completion=False))
+
+    assert ti.deferred is None
+    assert (summary["batch_id"], summary["status"], summary["total"]) == (ti.xcom["batch_id"], "CREATING", 3)
+    assert "run_ids" not in ti.xcom
+
+
+def test_a_task_whose_runs_failed_publishes_the_mapping_and_then_fails(
+    start: Start, emulator: Emulator
+) -> None:
+    emulator.configure(fail_runs=0.5, fail_submissions=0.2, seed=1)
+    ti = TaskInstance()
+
+    with pytest.raises(
+        RunBatchFailedError, match=r"could not be submitted, .* failed; max_failed_runs=0"
+    ) as caught:
+        ti.run(start(settings(20), staging_uri=STAGING))
+
+    summary = ti.xcom["return_value"]
+    assert caught.value.batch_id == ti.xcom["batch_id"]
+    assert caught.value.summary == summary
+    assert len(ti.xcom["run_ids"]) == summary["submissions"]["successful"]
+    records = {record["run_setting_id"]: record for record in read_run_manifest(ti.xcom["manifest_uri"])}
+    gone_wrong = [record for record in records.values() if record["run_status"] != "COMPLETED"]
+    assert len(gone_wrong) == summary["runs"]["failed"] + summary["submissions"]["failed"] > 0
+    assert all(record["failure_reason"] or record["submission_failure_reason"] for record in gone_wrong)
+    assert all(failure["reason"] and failure["message"] for failure in summary["failures"])
+
+
+def test_failures_within_the_limit_are_borne(start: Start, emulator: Emulator) -> None:
+    emulator.configure(fail_runs=0.2, seed=1)
+
+    assert TaskInstance().run(start(settings(20), max_failed_runs=0.9))["runs"]["failed"] > 0
+
+
+def test_a_cancelled_batch_fails_the_task(emulator: Emulator) -> None:
+    emulator.configure(speed=200)
+    ti = TaskInstance()
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=settings(3),
+        wait_for_completion=False,
+    )
+    ti.run(operator)
+    batch_id = ti.xcom["batch_id"]
+    omics = emulator.client("omics")
+    while omics.get_batch(batchId=batch_id)["status"] == "CREATING":
+        pass
+    omics.cancel_run_batch(batchId=batch_id)
+    again = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=settings(3),
+        poll_interval=0.05,
+    )
+
+    with pytest.raises(RunBatchFailedError, match=f"Run batch {batch_id} is CANCELLED"):
+        ti.run(again)
+
+
+def test_a_batch_that_fails_as_a_whole_fails_the_task_with_its_reason(
+    start: Start, emulator: Emulator
+) -> None:
+    emulator.client("s3").put_object(Bucket=BUCKET, Key="bad.json", Body=b"[{")
+
+    with pytest.raises(RunBatchFailedError, match="FAILED: Invalid JSON format in run configurations"):
+        TaskInstance().run(start({"s3UriSettings": f"s3://{BUCKET}/bad.json"}))
+
+
+def test_a_retry_finds_the_batch_of_the_try_before(start: Start, emulator: Emulator) -> None:
+    first, second = TaskInstance(max_tries=2), TaskInstance(max_tries=2)
+
+    for ti in (first, second):
+        ti.run(start(settings(2), retries=2))
+
+    assert len(emulator.batches) == 1
+    assert first.xcom == second.xcom
+
+
+@pytest.mark.parametrize(
+    "other", [TaskInstance(max_tries=3), TaskInstance(map_index=1), TaskInstance(task_id="joint_calling")]
+)
+def test_a_clear_or_another_task_instance_starts_a_batch_of_its_own(
+    start: Start, emulator: Emulator, other: TaskInstance
+) -> None:
+    for ti in (TaskInstance(), other):
+        ti.run(start(settings(2)))
+
+    assert len(emulator.batches) == 2
+
+
+def test_a_given_request_id_is_used_as_it_is(start: Start, emulator: Emulator) -> None:
+    for task_id in ("one", "other"):
+        TaskInstance(task_id=task_id).run(start(settings(2), request_id="night-7"))
+
+    assert len(emulator.batches) == 1
+
+
+def test_run_settings_that_are_there_already_are_not_sent_again(start: Start, emulator: Emulator) -> None:
+    emulator.configure(start_run_tps=1000, concurrent_runs=1000)
+    s3 = emulator.client("s3")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+    for map_index in (0, 1):
+        TaskInstance(map_index=map_index).run(start(settings(101), staging_uri=STAGING))
+
+    versions = s3.list_object_versions(Bucket=BUCKET, Prefix="airflow/run-settings/")["Versions"]
+    assert len(versions) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"settings": settings(101)}, "More than 100 run settings .* set staging_uri="),
+        ({"settings": settings(2) * 2}, "runSettingId 'S0' is already that of run setting 1"),
+        ({"settings": []}, "batch_run_settings is empty"),
+        ({"settings": {"inlineSettings": [], "s3UriSettings": "s3://b/k"}}, "exactly one of"),
+        (
+            {"settings": settings(1), "staging_uri": "bucket/airflow"},
+            "staging_uri: 'bucket/airflow' is not of the form",
+        ),
+        ({"settings": settings(1), "default_run_setting": {"roleArn": "arn:x"}}, "workflowId is missing"),
+        ({"settings": settings(1), "request_id": "x" * 129}, "request_id: has 129 characters"),
+    ],
+)
+def test_bad_input_ends_before_anything_is_sent(
+    start: Start, emulator: Emulator, arguments: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(RunSettingsError, match=told):
+        TaskInstance().run(start(**arguments))
+
+    assert not emulator.requests
+    assert "Contents" not in emulator.client("s3").list_objects_v2(Bucket=BUCKET)
+
+
+def test_a_bad_row_of_a_sheet_is_named_before_anything_is_sent(
+    start: Start, emulator: Emulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "cohort.csv"
+    path.write_text("sample,out\n" + "".join(f"S{n},s3://out/\n" for n in range(15)) + "S15,gs://out/\n")
+    sheet = SampleSheet(path, run_setting_id="{sample}", output_uri="{out}")
+
+    with pytest.raises(RunSettingsError, match=r"^row 17: outputUri must begin with s3://, not 'gs://out/'$"):
+        TaskInstance().run(start(sheet))
+
+    assert not emulator.requests
+
+
+def test_a_dry_run_checks_everything_and_sends_nothing(
+    start: Start, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(
+        (s for s in settings(5)), default_run_setting={**DEFAULT, "parameters": {"reference": "GRCh38"}}
+    ).dry_run()
+
+    assert not emulator.requests
+
+
+def test_what_the_service_refuses_stays_a_client_error(start: Start, emulator: Emulator) -> None:
+    with pytest.raises(ClientError, match="ValidationException"):
+        TaskInstance().run(start({"s3UriSettings": "s3://no-such-bucket/settings.json"}))
+
+
+def answer(status: str, body: bytes = b"", **headers: str) -> Application:
+    """Return an application that answers one request in the emulator's place."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response(status, [("Content-Length", str(len(body))), *headers.items()])
+        return [body]
+
+    return application
+
+
+def hang_up(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError
+
+
+def refuse(code: str, status: int) -> Application:
+    body = json.dumps({"message": "not now"}).encode()
+    return answer(f"{status} {code}", body, **{"x-amzn-ErrorType": code, "Content-Type": "application/json"})
+
+
+@pytest.fixture(name="no_pauses")
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.run_batch.client.LONGEST_PAUSE", 0.01)
+
+
+PASSING = [
+    refuse("ThrottlingException", 429),
+    refuse("InternalServerException", 500),
+    refuse("RequestTimeoutException", 408),
+    refuse("ExpiredTokenException", 403),
+    answer("502 Bad Gateway", b"<html>gateway</html>", **{"Content-Type": "text/html"}),
+    answer("200 OK", b"<html>please log in</html>", **{"Content-Type": "text/html"}),
+    answer("200 OK", b'{"status": "INPROG', **{"Content-Type": "application/json"}),
+    hang_up,
+]
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_wait_outlasts_whatever_a_network_does(start: Start, emulator: Emulator) -> None:
+    ti = TaskInstance()
+    operator = start(settings(3), staging_uri=STAGING)
+    operator.hook.conn  # noqa: B018 - the client is there before the trouble begins
+    original = operator.hook.start_run_batch
+
+    def then_trouble(**request: Any) -> Any:
+        batch = original(**request)
+        emulator.faults.extend(PASSING * 2)
+        return batch
+
+    operator.hook.start_run_batch = then_trouble
+
+    assert ti.run(operator)["runs"]["completed"] == 3
+    assert not emulator.faults
+    assert len(emulator.batches) == 1
+
+
+def test_a_refusal_while_waiting_ends_the_task_and_leaves_the_batch_alone(
+    start: Start, emulator: Emulator
+) -> None:
+    ti = TaskInstance()
+    operator = start(settings(3))
+    original = operator.hook.start_run_batch
+
+    def then_refuse(**request: Any) -> Any:
+        batch = original(**request)
+        emulator.faults.append(refuse("AccessDeniedException", 403))
+        return batch
+
+    operator.hook.start_run_batch = then_refuse
+
+    with pytest.raises(ClientError, match=r"AccessDeniedException.*GetBatch"):
+        ti.run(operator)
+
+    assert not any("cancel" in request for request in emulator.requests)
+
+
+def test_a_lost_answer_to_the_submission_starts_no_second_batch(start: Start, emulator: Emulator) -> None:
+    def lose_the_answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        list(emulator.application(environ, lambda *_: None))
+        return hang_up(environ, start_response)
+
+    emulator.faults.append(lose_the_answer)
+
+    TaskInstance().run(start(settings(3)))
+
+    assert emulator.requests["POST /runBatch"] == 2
+    assert len(emulator.batches) == 1
+
+
+def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emulator) -> None:
+    ti = TaskInstance()
+    default = {**DEFAULT, "parameters": {"token": "secret-value"}, "sessionPolicy": "secret-policy"}
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=default,
+        batch_run_settings=settings(1),
+        poll_interval=0.05,
+        staging_uri=STAGING,
+    )
+
+    ti.run(operator)
+
+    assert ti.deferred is not None
+    _, arguments = ti.deferred.trigger.serialize()
+    assert arguments == {
+        "batch_id": ti.xcom["batch_id"],
+        "manifest_uri": ti.xcom["manifest_uri"],
+        "poll_interval": 0.05,
+        "aws_conn_id": "aws_default",
+        "region_name": None,
+        "verify": None,
+        "botocore_config": None,
+    }

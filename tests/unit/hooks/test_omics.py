@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+from structlog.testing import capture_logs
+
+from airflow_provider_omics_batch.hooks.omics import OmicsHook
+from tests.unit.fake_omics import OPERATIONS
+
+
+@pytest.fixture(name="hook")
+def _hook(monkeypatch: pytest.MonkeyPatch) -> OmicsHook:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    return OmicsHook(aws_conn_id=None, region_name="eu-west-1")
+
+
+BATCH = {"id": "7", "status": "CREATING"}
+DEFAULT = {"workflowId": "1", "roleArn": "arn:aws:iam::123456789012:role/omics"}
+SETTINGS = {"inlineSettings": [{"runSettingId": "A"}]}
+
+
+@pytest.mark.parametrize(
+    ("operation", "call", "sent", "answer"),
+    [
+        (
+            "start_run_batch",
+            lambda hook: hook.start_run_batch(
+                default_run_setting=DEFAULT,
+                batch_run_settings=SETTINGS,
+                request_id="r",
+                batch_name="n",
+                tags={"a": "b"},
+            ),
+            {
+                "defaultRunSetting": DEFAULT,
+                "batchRunSettings": SETTINGS,
+                "requestId": "r",
+                "batchName": "n",
+                "tags": {"a": "b"},
+            },
+            BATCH,
+        ),
+        (
+            "start_run_batch",
+            lambda hook: hook.start_run_batch(
+                default_run_setting=DEFAULT, batch_run_settings=SETTINGS, request_id="r"
+            ),
+            {"defaultRunSetting": DEFAULT, "batchRunSettings": SETTINGS, "requestId": "r"},
+            BATCH,
+        ),
+        ("get_batch", lambda hook: hook.get_batch("7"), {"batchId": "7"}, BATCH),
+        ("list_batch", lambda hook: list(hook.list_batch(name="n")), {"name": "n"}, {"items": [BATCH]}),
+        (
+            "list_runs_in_batch",
+            lambda hook: list(hook.list_runs_in_batch("7", submissionStatus="FAILED")),
+            {"batchId": "7", "submissionStatus": "FAILED"},
+            {"runs": [{"runSettingId": "A"}]},
+        ),
+        ("cancel_run_batch", lambda hook: hook.cancel_run_batch("7"), {"batchId": "7"}, {}),
+        ("delete_run_batch", lambda hook: hook.delete_run_batch("7"), {"batchId": "7"}, {}),
+        ("delete_batch", lambda hook: hook.delete_batch("7"), {"batchId": "7"}, {}),
+    ],
+)
+def test_each_operation_is_called_as_the_service_model_has_it(
+    hook: OmicsHook, operation: str, call: Any, sent: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    with Stubber(hook.conn) as stub:
+        stub.add_response(operation, answer, sent)
+
+        result = call(hook)
+
+        stub.assert_no_pending_responses()
+    if operation.startswith("list"):
+        assert result == next(iter(answer.values()))
+
+
+def test_the_hook_covers_every_batch_operation_of_the_service() -> None:
+    batch_operations = {name for name in OPERATIONS if "batch" in name and "read_set" not in name}
+
+    assert {name for name in batch_operations if not hasattr(OmicsHook, name)} == set()
+
+
+def test_lists_are_read_to_their_last_page(hook: OmicsHook) -> None:
+    with Stubber(hook.conn) as stub:
+        stub.add_response("list_batch", {"items": [{"id": "1"}], "nextToken": "t"}, {})
+        stub.add_response("list_batch", {"items": [{"id": "2"}]}, {"startingToken": "t"})
+
+        assert [batch["id"] for batch in hook.list_batch()] == ["1", "2"]
+
+
+def test_a_refused_submission_is_logged_with_the_permissions_it_needs(hook: OmicsHook) -> None:
+    with Stubber(hook.conn) as stub, capture_logs() as logged:
+        stub.add_client_error("start_run_batch", "AccessDeniedException", "no", 403)
+
+        with pytest.raises(hook.conn.exceptions.AccessDeniedException):
+            hook.start_run_batch(default_run_setting=DEFAULT, batch_run_settings=SETTINGS, request_id="r")
+
+    for action in ("omics:StartRunBatch", "omics:StartRun", "iam:PassRole", "omics:TagResource"):
+        assert action in logged[-1]["event"]
+
+
+def test_a_botocore_older_than_the_api_is_told_with_the_version_to_install(
+    hook: OmicsHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OmicsHook, "conn", SimpleNamespace(start_run=None))
+
+    with pytest.raises(RuntimeError, match=r"does not know StartRunBatch; install botocore>=1\.42\.74"):
+        hook.get_batch("7")

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_omics_batch.run_batch.pace import Pace
+from airflow_provider_omics_batch.run_batch.progress import duration, progress_line
+from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions
+
+
+def submitting(done: int, total: int) -> BatchState:
+    return BatchState("7", "SUBMITTING", total, Submissions(done, 0, total - done), Runs(pending=done))
+
+
+def test_a_batch_is_looked_at_after_the_poll_interval_until_its_speed_is_known() -> None:
+    pace = Pace(30)
+    pace.note(submitting(0, 100_000), now=0)
+
+    assert pace.seconds_to_next_look() == 30
+
+
+def test_the_next_look_waits_for_a_tenth_of_the_work_that_is_left() -> None:
+    pace = Pace(30)
+    pace.note(submitting(0, 10_000), now=0)
+    pace.note(submitting(1_000, 10_000), now=100)
+
+    assert pace.seconds_left == 900
+    assert pace.seconds_to_next_look() == 90
+
+
+@pytest.mark.parametrize(
+    ("state", "longest"),
+    [
+        (submitting(10, 100_000), 300),
+        (
+            BatchState("7", "INPROGRESS", 100_000, Submissions(100_000), Runs(running=99_990, completed=10)),
+            60,
+        ),
+    ],
+)
+def test_a_look_is_never_further_off_than_a_person_would_wait(state: BatchState, longest: int) -> None:
+    pace = Pace(30)
+    pace.note(BatchState("7", "SUBMITTING", 100_000), now=0)
+    pace.note(state, now=30)
+
+    assert pace.seconds_to_next_look() == longest
+
+
+def test_a_long_poll_interval_is_respected() -> None:
+    pace = Pace(3600)
+    pace.note(submitting(10, 100_000), now=0)
+
+    assert pace.seconds_to_next_look() == 3600
+
+
+def test_a_100_000_run_batch_costs_at_most_150_looks() -> None:
+    """5 h 33 min at five submissions a second, and half an hour for the last runs."""
+    pace, now, looks, total = Pace(30), 0.0, 0, 100_000
+    submitted_at, done_at = total / 5, total / 5 + 1800
+    while now < done_at:
+        submitted = min(total, int(now * 5))
+        completed = max(0, min(total, int((now - 1800) * 5)))
+        status = "SUBMITTING" if now < submitted_at else "INPROGRESS"
+        pace.note(
+            BatchState(
+                "7", status, total, Submissions(submitted), Runs(submitted - completed, completed=completed)
+            ),
+            now,
+        )
+        looks += 1
+        step = pace.seconds_to_next_look()
+        now += step
+
+    assert looks <= 150
+    assert now - done_at <= 60
+
+
+def test_a_line_of_progress_tells_status_share_counts_rate_and_time_left() -> None:
+    pace = Pace(30)
+    state = BatchState(
+        "7", "INPROGRESS", 1000, Submissions(998, 2), Runs(running=600, completed=395, failed=3)
+    )
+    pace.note(BatchState("7", "INPROGRESS", 1000, Submissions(998, 2), Runs(running=998)), now=0)
+    pace.note(state, now=100)
+
+    assert progress_line(state, pace) == (
+        "Run batch 7 INPROGRESS [########------------]  40% of 1,000 runs: 395 completed, 3 failed, "
+        "600 running, 2 could not be submitted; 3.98 a second, about 3 min left"
+    )
+
+
+def test_a_batch_that_is_not_counted_yet_shows_its_status() -> None:
+    assert progress_line(BatchState("7", "CREATING"), Pace(30)) == "Run batch 7 CREATING"
+
+
+def test_a_batch_that_has_ended_has_no_time_left() -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=2))
+
+    assert (
+        progress_line(state, Pace(30))
+        == "Run batch 7 PROCESSED [####################] 100% of 2 runs: 2 completed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0 s"), (89, "89 s"), (720, "12 min"), (19_980, "5 h 33 min"), (90_000, "25 h 0 min")],
+)
+def test_a_duration_reads_as_people_say_it(seconds: float, told: str) -> None:
+    assert duration(seconds) == told

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import gzip
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch import SampleSheet
+from airflow_provider_omics_batch.run_batch.sheets import BadRow
+
+
+def sheet(path: Path, content: str | bytes, **templates: Any) -> SampleSheet:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return SampleSheet(path, **{"run_setting_id": "{sample}", **templates})
+
+
+def settings(sheet: SampleSheet) -> list[Any]:
+    return [setting for _, setting in sheet.run_settings()]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cohort.csv", b"sample,cram\nA,1.cram\nB,2.cram\n"),
+        ("cohort.tsv", b"sample\tcram\nA\t1.cram\nB\t2.cram\n"),
+        ("cohort.jsonl", b'{"sample": "A", "cram": "1.cram"}\n{"sample": "B", "cram": "2.cram"}\n'),
+        ("cohort.ndjson", b'{"sample": "A", "cram": "1.cram"}\n\n{"sample": "B", "cram": "2.cram"}'),
+        ("cohort.CSV", b"sample,cram\nA,1.cram\nB,2.cram"),
+        ("cohort.csv.gz", gzip.compress(b"sample,cram\nA,1.cram\nB,2.cram\n")),
+        ("bom.csv", b"\xef\xbb\xbfsample,cram\r\nA,1.cram\r\nB,2.cram\r\n"),
+        ("quoted.csv", b'"sample","cram"\n"A","1.cram"\n"B","2.cram"\n'),
+        ("blank.csv", b"sample,cram\nA,1.cram\n,\n\nB,2.cram\n,\n\n"),
+        ("spaces.csv", b"sample , cram\n A ,1.cram\nB, 2.cram\n"),
+    ],
+)
+def test_a_sheet_is_read_as_its_name_promises(tmp_path: Path, name: str, content: bytes) -> None:
+    cohort = sheet(tmp_path / name, content, parameters={"reads": "s3://b/{cram}"})
+
+    assert settings(cohort) == [
+        {"runSettingId": "A", "parameters": {"reads": "s3://b/1.cram"}},
+        {"runSettingId": "B", "parameters": {"reads": "s3://b/2.cram"}},
+    ]
+
+
+def test_a_quoted_cell_may_hold_the_delimiter(tmp_path: Path) -> None:
+    cohort = sheet(tmp_path / "c.csv", 'sample,note\nA,"x, y"\n', name="{note}")
+
+    assert settings(cohort) == [{"runSettingId": "A", "name": "x, y"}]
+
+
+def test_templates_stand_at_any_depth_and_each_member_has_the_type_of_the_api(tmp_path: Path) -> None:
+    cohort = sheet(
+        tmp_path / "c.csv",
+        "sample,pop,prio\nA,GBR,5\n",
+        parameters={"inputs": [{"reads": ["{sample}.1.fq", "{sample}.2.fq"]}], "ploidy": 2, "sex": None},
+        name="{pop}-{sample}",
+        output_uri="s3://out/{pop}/",
+        priority="{prio}",
+        run_tags={"population": "{pop}"},
+        output_bucket_owner_id="123456789012",
+        engine_settings={"profile": "{pop}"},
+    )
+
+    assert settings(cohort) == [
+        {
+            "runSettingId": "A",
+            "parameters": {"inputs": [{"reads": ["A.1.fq", "A.2.fq"]}], "ploidy": 2, "sex": None},
+            "name": "GBR-A",
+            "outputUri": "s3://out/GBR/",
+            "priority": 5,
+            "runTags": {"population": "GBR"},
+            "outputBucketOwnerId": "123456789012",
+            "engineSettings": {"profile": "GBR"},
+        }
+    ]
+
+
+def test_values_of_a_json_lines_sheet_keep_their_type_as_parameters(tmp_path: Path) -> None:
+    cohort = sheet(
+        tmp_path / "c.jsonl",
+        '{"sample": 7, "depth": 30.5, "lanes": [1, 2]}\n',
+        parameters={"depth": "{depth}", "lanes": "{lanes}", "label": "{depth}x"},
+    )
+
+    assert settings(cohort) == [
+        {"runSettingId": "7", "parameters": {"depth": 30.5, "lanes": [1, 2], "label": "30.5x"}}
+    ]
+
+
+def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path: Path) -> None:
+    cohort = sheet(tmp_path / "c.csv", "sample\nA\n\nB\n")
+
+    assert [number for number, _ in cohort.run_settings()] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "bad"),
+    [
+        ("c.csv", "sample,cram\nA,1.cram\nB\nC,3.cram\n", (3, BadRow("has 1 cells under 2 columns"))),
+        ("c.csv", "sample,cram\nA,1.cram\nB,2,2\n", (3, BadRow("has 3 cells under 2 columns"))),
+        ("c.jsonl", '{"sample": "A"}\n["B"]\n', (2, BadRow("is not a JSON object"))),
+        (
+            "c.jsonl",
+            '{"sample": "A"}\n{"samples": "B"}\n',
+            (2, BadRow("has no 'sample'; did you mean 'samples'?")),
+        ),
+    ],
+)
+def test_a_bad_row_is_told_apart_from_the_good_ones(
+    tmp_path: Path, name: str, content: str, bad: tuple[int, BadRow]
+) -> None:
+    assert bad in list(sheet(tmp_path / name, content).run_settings())
+
+
+def test_a_line_that_is_not_json_is_a_bad_row(tmp_path: Path) -> None:
+    (number, row), *_ = sheet(tmp_path / "c.jsonl", "{sample: A}\n").run_settings()
+
+    assert number == 1
+    assert row.what.startswith("is not JSON: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("c.csv", "", "has no rows"),
+        ("c.csv", "sample,cram\n", "has no rows"),
+        ("c.jsonl", "\n", "has no rows"),
+        ("c.csv", "Sample,cram\nA,1\n", "there is no column 'sample', did you mean 'Sample'?"),
+        ("c.csv", "id,cram\nA,1\n", "there is no column 'sample', known are id, cram"),
+        ("c.csv", "sample,x,x\nA,1,2\n", "more than one column is called 'x'"),
+        ("c.xlsx", "PK", "does not tell its format"),
+        ("c.csv", b"sample\n\xff\xfe\n", "codec can't decode"),
+        ("c.csv.gz", "sample\nA\n", "Not a gzipped file"),
+    ],
+)
+def test_a_sheet_of_no_use_is_refused_with_the_reason(
+    tmp_path: Path, name: str, content: str | bytes, told: str
+) -> None:
+    with pytest.raises(RunSettingsError, match=told.replace("?", r"\?")) as caught:
+        settings(sheet(tmp_path / name, content))
+
+    assert name in str(caught.value)
+
+
+def test_a_sheet_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunSettingsError, match=r"There is no sample sheet at .*missing\.tsv"):
+        settings(SampleSheet(tmp_path / "missing.tsv", run_setting_id="{sample}"))
+
+
+def test_the_sheet_as_a_whole_can_be_templated_by_airflow() -> None:
+    cohort = SampleSheet("s3://b/{{ ds }}.tsv", run_setting_id="{sample}")
+
+    assert set(cohort.template_fields) == {field.name for field in fields(cohort)}
+
+
+def test_two_parses_of_a_dag_show_the_same_sheet() -> None:
+    """A representation that changed would make Airflow store a new version of the Dag at each parse."""
+    one, other = (SampleSheet("s3://b/c.tsv", run_setting_id="{sample}") for _ in range(2))
+
+    assert repr(one) == repr(other)

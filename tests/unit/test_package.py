@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from airflow.providers_manager import ProvidersManager
+
+import airflow_provider_omics_batch
+from airflow_provider_omics_batch import get_provider_info
+
+NAME = "airflow-provider-omics-batch"
+
+
+def test_airflow_finds_the_provider_and_accepts_what_it_tells() -> None:
+    provider = ProvidersManager().providers[NAME]
+
+    assert get_provider_info().items() <= provider.data.items()
+    assert provider.version == version(NAME) == airflow_provider_omics_batch.__version__
+
+
+def test_every_module_that_the_provider_names_is_there() -> None:
+    modules = [
+        module
+        for kind in ("hooks", "operators", "triggers")
+        for integration in get_provider_info()[kind]
+        for module in integration["python-modules"]
+    ]
+
+    assert len(modules) == 3
+    for module in modules:
+        __import__(module)
+
+
+def test_no_connection_type_is_invented() -> None:
+    assert "connection-types" not in get_provider_info()
+
+
+@pytest.mark.parametrize("heavy", ["moto", "aiobotocore", "fastapi", "s3fs"])
+def test_parsing_a_dag_loads_nothing_heavy(heavy: str) -> None:
+    code = (
+        "import sys, airflow_provider_omics_batch.operators.omics, airflow_provider_omics_batch.run_batch; "
+        f"sys.exit({heavy!r} in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
