@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import sys
@@ -190,7 +191,8 @@ class Demo:
             nonlocal shown, states
             log = [line for line in api.log(DAG_ID, run_id, BATCH_TASK) if _is_ours(line.logger)]
             for line in log[shown:]:
-                self._screen.say(BATCH_TASK, line.text)
+                # The progress lines are long, and there is one batch only.
+                self._screen.say(BATCH_TASK, re.sub(r"^Run batch \d+ (?=[A-Z])", "", line.text))
             shown = len(log)
             before, states = states, api.task_states(DAG_ID, run_id)
             for task, now in states.items():
