@@ -1,0 +1,97 @@
+"""Airflow's REST API, as far as the harness needs it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+
+
+class LogLine(NamedTuple):
+    """A line of a task's log, from the worker or the triggerer."""
+
+    level: str
+    logger: str
+    text: str
+
+
+class AirflowApi:
+    """
+    A client of an API server that takes everybody for an admin.
+
+    :param address: ``http://…`` of the server.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def unhealthy(self) -> list[str]:
+        """Return the components that are not healthy, the API server first."""
+        try:
+            health = self._client.get("/api/v2/monitor/health").raise_for_status().json()
+        except httpx.HTTPError:
+            return ["api_server"]
+        components = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return [name for name in components if (health.get(name) or {}).get("status") != "healthy"]
+
+    def log_in(self) -> None:
+        token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def has_dag(self, dag_id: str) -> bool:
+        response = self._client.get(f"/api/v2/dags/{dag_id}")
+        return response.status_code != httpx.codes.NOT_FOUND and bool(response.raise_for_status())
+
+    def import_errors(self) -> dict[str, str]:
+        """Return what is wrong with which Dag file."""
+        errors = self._get("/importErrors")["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in errors}
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a Dag run, and return its id."""
+        body = {"logical_date": None, "conf": conf or {}}
+        response = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+        run_id: str = response.raise_for_status().json()["dag_run_id"]
+        return run_id
+
+    def dag_run_state(self, dag_id: str, run_id: str) -> str:
+        state: str = self._get(_dag_run(dag_id, run_id))["state"]
+        return state
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, list[str | None]]:
+        """Return the states of each task's instances."""
+        states: dict[str, list[str | None]] = {}
+        for instance in self._get(f"{_dag_run(dag_id, run_id)}/taskInstances")["task_instances"]:
+            states.setdefault(instance["task_id"], []).append(instance["state"])
+        return states
+
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> list[LogLine]:
+        """Return the log of a task's try so far; nothing if it has not begun."""
+        path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
+        try:
+            content = self._get(path, full_content="true")["content"]
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            return []
+        return [
+            LogLine(entry.get("level") or "", entry.get("logger") or "", entry["event"])
+            for entry in content
+            if isinstance(entry, dict)
+        ]
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self._get(path)["value"]
+
+    def _get(self, path: str, **query: str) -> Any:
+        response = self._client.get(f"/api/v2{path}", params=query, headers={"Accept": "application/json"})
+        return response.raise_for_status().json()
+
+
+def _dag_run(dag_id: str, run_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"

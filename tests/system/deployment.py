@@ -1,0 +1,174 @@
+"""A real Airflow and the emulator, as processes on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tests.system.api import AirflowApi
+from tests.system.processes import Services
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+
+#: On its first start Airflow compiles some thousand modules.
+START_UP_SECONDS = 240
+
+
+class Emulator:
+    """
+    HealthOmics and S3, time-warped.
+
+    :param services: Starts the process.
+    :param port: 0 for any free one.
+    :param options: More of the emulator's command line.
+    """
+
+    def __init__(self, services: Services, port: int, *options: str) -> None:
+        self._services = services
+        self._command = [sys.executable, "-m", "airflow_provider_omics_batch.emulator"]
+        self._command += ["--host", HOST, "--port", str(port), *options]
+        self.address = ""
+
+    def start(self) -> None:
+        """Start the process; what is slow about it goes on meanwhile."""
+        self._log = self._services.start("emulator", self._command).log
+
+    def wait_until_ready(self, *buckets: str) -> None:
+        """Wait until the emulator listens, and make these buckets in it."""
+
+        def listens() -> bool:
+            self.address = "".join(re.findall(r"^listening on (\S+)$", self._log.read_text(), re.MULTILINE))
+            return bool(self.address)
+
+        self._services.wait_for(listens, "the emulator", START_UP_SECONDS)
+        for bucket in buckets:
+            self.client("s3").create_bucket(Bucket=bucket)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client that talks to the emulator, whatever the machine's own configuration."""
+        config = Config(inject_host_prefix=False, proxies={}, retries={"max_attempts": 1})
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.address,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+            config=config,
+        )
+
+    @property
+    def connection(self) -> str:
+        """An Airflow connection to it."""
+        extra = {
+            "region_name": REGION,
+            "endpoint_url": self.address,
+            "config_kwargs": {"inject_host_prefix": False},
+        }
+        # Airflow warns of passwords that are too short to be masked in logs.
+        login = {"login": "emulator", "password": "any-will-do"}
+        return json.dumps({"conn_type": "aws", **login, "extra": extra})
+
+
+class Airflow:
+    """
+    Scheduler, triggerer, dag processor and API server over an SQLite database.
+
+    :param services: Starts the processes; its environment is completed.
+    :param home: A folder of its own.
+    :param dags: The folder of Dags.
+    :param port: Of the API server.
+    """
+
+    def __init__(self, services: Services, home: Path, dags: Path, port: int) -> None:
+        self._services = services
+        self.address = f"http://{HOST}:{port}"
+        self.api = AirflowApi(self.address)
+        services.environment |= _configuration(home, dags, port)
+
+    def connect(self, **connections: str) -> None:
+        """Give Airflow connections by their ids."""
+        self._services.environment |= {
+            f"AIRFLOW_CONN_{name.upper()}": uri for name, uri in connections.items()
+        }
+
+    def prepare(self) -> None:
+        self._services.run("airflow-db", ["airflow", "db", "migrate"], START_UP_SECONDS)
+
+    def start(self) -> None:
+        """Start the components, and wait until all of them say that they are healthy."""
+        # Logs are read from the disk; nothing else has to listen.
+        for component, *options in (
+            ("api-server", "--workers", "1"),
+            ("scheduler", "--skip-serve-logs"),
+            ("dag-processor",),
+            ("triggerer", "--skip-serve-logs"),
+        ):
+            self._services.start(component, ["airflow", component, *options])
+        self._services.wait_for(lambda: not self.api.unhealthy(), "Airflow's components", START_UP_SECONDS)
+        self.api.log_in()
+
+    def run_address(self, dag_id: str, run_id: str) -> str:
+        """Return the address of a Dag run for a browser."""
+        return f"{self.address}/dags/{dag_id}/runs/{run_id}"
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return this process's environment without what would lead to another Airflow or to a real account."""
+    kept = {name: value for name, value in os.environ.items() if not re.match("AIRFLOW_|AWS_|_AIRFLOW", name)}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": HOST,
+        "no_proxy": HOST,
+        "AWS_CONFIG_FILE": str(home / "no-aws-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-aws-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _configuration(home: Path, dags: Path, port: int) -> dict[str, str]:
+    address = f"http://{HOST}:{port}"
+    options = {
+        "CORE__DAGS_FOLDER": str(dags),
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "CORE__FERNET_KEY": "",
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__PARALLELISM": "4",
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "API__BASE_URL": address,
+        "API__HOST": HOST,
+        "API__PORT": str(port),
+        "API__SECRET_KEY": secrets.token_hex(32),
+        "API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return {"AIRFLOW_HOME": str(home)} | {f"AIRFLOW__{name}": value for name, value in options.items()}
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+    return port

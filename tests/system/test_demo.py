@@ -1,0 +1,217 @@
+"""``make demo`` as a person meets it: what it prints, what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+from botocore.config import Config
+
+from tests.system.api import AirflowApi
+from tests.system.demo import BATCH_TASK, DAG_ID, ROOT
+from tests.system.deployment import free_port, is_free
+
+SAMPLES = 3202
+
+
+class RunningDemo:
+    """
+    A demo in a process of its own.
+
+    :param home: A folder for its files.
+    :param variables: Its environment, beside this process's own.
+    """
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.port, self.emulator_port = free_port(), free_port()
+        self._log = home.with_suffix(".txt")
+        ours = {
+            "DEMO_HOME": str(home),
+            "DEMO_PORT": str(self.port),
+            "DEMO_EMULATOR_PORT": str(self.emulator_port),
+            "DEMO_EXIT": "",
+        }
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.system.demo"],
+                cwd=ROOT,
+                env=os.environ | ours | variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, text: str, seconds: float) -> None:
+        """Wait until it has printed something."""
+        self._wait(lambda: text in self.output or self.process.poll() is not None, seconds)
+        assert text in self.output, self.output
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the end, and return the exit code."""
+        self._wait(lambda: self.process.poll() is not None, seconds)
+        return self.process.returncode
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.2)
+
+
+@contextmanager
+def a_demo(home: Path, **variables: str) -> Iterator[RunningDemo]:
+    demo = RunningDemo(home, **variables)
+    try:
+        yield demo
+    finally:
+        demo.process.terminate()
+        demo.process.wait(60)
+
+
+def descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [
+        process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def client(service: str, port: int) -> Any:
+    return boto3.client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(inject_host_prefix=False, proxies={}),
+    )
+
+
+def test_the_whole_way_from_a_sheet_to_mapped_tasks(tmp_path: Path) -> None:
+    """The cohort becomes one batch, the next task gets every run id, and Ctrl-C leaves nothing behind."""
+    with a_demo(tmp_path / "demo") as demo:
+        demo.wait_for("In the browser", 500)
+        omics, api = client("omics", demo.emulator_port), AirflowApi(f"http://127.0.0.1:{demo.port}")
+        api.log_in()
+        run_id = re.findall(r"/runs/(\S+)$", demo.output, re.MULTILINE)[0]
+
+        [batch] = omics.list_batch()["items"]
+        found = omics.get_batch(batchId=batch["id"])
+        assert found["status"] == "PROCESSED"
+        assert found["totalRuns"] == SAMPLES
+        submissions, runs = found["submissionSummary"], found["runSummary"]
+        report = api.xcom(DAG_ID, run_id, "report")
+        assert report["total"] == SAMPLES
+        assert report["run_ids"] == submissions["successfulStartSubmissionCount"]
+        failed = submissions["failedStartSubmissionCount"] + runs["failedRunCount"]
+        assert len(report["failed"]) == failed > 0
+        assert all(run["failure_reason"] or run["submission_failure_reason"] for run in report["failed"])
+        run_ids = api.xcom(DAG_ID, run_id, BATCH_TASK, "run_ids")
+        assert len(set(run_ids.values())) == report["run_ids"]
+        assert run_ids.items() >= report["first_run_ids"].items()
+        bucket, key = report["manifest_uri"].removeprefix("s3://").split("/", 1)
+        body = client("s3", demo.emulator_port).get_object(Bucket=bucket, Key=key)["Body"].read()
+        assert body.count(b"\n") == SAMPLES
+        assert set(api.task_states(DAG_ID, run_id)["list_outputs"]) == {"success"}
+        assert "it waits in the triggerer" in demo.output
+
+        started = descendants(demo.process)
+        demo.process.send_signal(signal.SIGINT)
+
+        assert demo.wait(60) == 0
+        assert not alive(started)
+        assert is_free(demo.port)
+        assert is_free(demo.emulator_port)
+
+
+def test_a_termination_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    """SIGTERM ends the demo at any time, with all that it has started so far."""
+    with a_demo(tmp_path / "demo") as demo:
+        demo.wait_for("Setting up a database", 60)
+        started = descendants(demo.process)
+        assert started
+
+        demo.process.terminate()
+
+        assert demo.wait(60) == 130
+        assert not alive(started)
+
+
+def test_a_killed_emulator_is_reported(tmp_path: Path) -> None:
+    """When a part of it dies, the demo says which and in which step, and ends with exit code 1."""
+    with a_demo(tmp_path / "demo") as demo:
+        demo.wait_for("Setting up a database", 60)
+        [emulator] = [child for child in descendants(demo.process) if "emulator" in " ".join(child.cmdline())]
+        started = descendants(demo.process)
+
+        emulator.kill()
+
+        assert demo.wait(60) == 1
+        assert "The emulator ended by itself, exit code -9" in demo.output
+        assert "while setting up a database" in demo.output
+        assert not alive(started)
+
+
+@pytest.mark.parametrize("variable", ["DEMO_PORT", "DEMO_EMULATOR_PORT"])
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path, variable: str) -> None:
+    """A taken port ends the demo before anything is started, in one line that tells how to choose another."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with a_demo(tmp_path / "demo", **{variable: str(port)}) as demo:
+            assert demo.wait(60) == 1
+            assert demo.output.splitlines() == [
+                f"Port {port} is taken; choose another: make demo {variable}={port % 65535 + 1}"
+            ]
+    assert not (tmp_path / "demo").exists()
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    """A second demo in the same folder leaves the first one alone and says so."""
+    with a_demo(tmp_path / "demo") as first:
+        first.wait_for("Starting HealthOmics", 60)
+        with a_demo(tmp_path / "demo") as second:
+            assert second.wait(60) == 1
+            assert second.output.startswith("Another demo is running in ")
+            assert len(second.output.splitlines()) == 1
+        assert first.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"),
+    [
+        ('case "$1" in --version) echo Python 3.10.13;; *) exit 1;; esac', "Python 3.11 or newer is needed"),
+        ('case "$2" in *ensurepip*) exit 1;; esac', "apt-get install python3-venv"),
+    ],
+)
+def test_an_unsuitable_python_is_refused_in_one_line(tmp_path: Path, script: str, complaint: str) -> None:
+    """A Python that is too old, or cannot make virtual environments, is named before anything is made."""
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    make = [shutil.which("make") or "make", "demo", f"PYTHON={python}", f"VENV={tmp_path / '.venv'}"]
+
+    made = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+
+    assert made.returncode
+    [line] = [line for line in made.stderr.splitlines() if not line.startswith("make: ***")]
+    assert complaint in line
+    assert str(python) in line
+    assert not (tmp_path / ".venv").exists()
