@@ -57,7 +57,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     folded = {candidate.replace("_", "").lower(): candidate for candidate in known}
     near = get_close_matches(name.replace("_", "").lower(), folded, n=1)
-    return f"did you mean {folded[near[0]]!r}?" if near else f"known are {', '.join(known)}"
+    return f"did you mean {folded[near[0]]!r}?" if near else f"there are {', '.join(known)}"
 
 
 def _compile_structure(shape: Any) -> Check:
@@ -75,7 +75,8 @@ def _compile_structure(shape: Any) -> Check:
                 problems.append(
                     Problem(
                         str(name),
-                        f"is not known to botocore {botocore_version}; {did_you_mean(str(name), checks)}",
+                        f"is not known to botocore {botocore_version}, maybe to a newer one; "
+                        f"{did_you_mean(str(name), checks)}",
                     )
                 )
         return problems

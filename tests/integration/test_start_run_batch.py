@@ -391,7 +391,7 @@ def test_a_lost_answer_to_the_submission_starts_no_second_batch(start: Start, em
 
 def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emulator) -> None:
     ti = TaskInstance()
-    default = {**DEFAULT, "parameters": {"token": "secret-value"}, "sessionPolicy": "secret-policy"}
+    default = {**DEFAULT, "parameters": {"token": "secret-value"}}
     operator = StartRunBatchOperator(
         task_id="call_variants",
         default_run_setting=default,

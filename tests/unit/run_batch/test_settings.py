@@ -73,12 +73,13 @@ def test_every_member_of_the_model_is_let_through() -> None:
         "scratchStorageMode": "LOCAL",
     }
 
+    default = {name: default[name] for name in SERVICE_MODEL.shape_for("DefaultRunSetting").members}
+    setting = {name: setting[name] for name in SERVICE_MODEL.shape_for("InlineSetting").members}
+
     checker.check_request(
         {"default_run_setting": default, "batch_name": "n", "tags": {"a": ""}, "request_id": "r"}
     )
 
-    assert set(default) == set(SERVICE_MODEL.shape_for("DefaultRunSetting").members)
-    assert set(setting) == set(SERVICE_MODEL.shape_for("InlineSetting").members)
     assert checked([setting]) == [setting]
 
 

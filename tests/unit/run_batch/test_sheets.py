@@ -129,7 +129,7 @@ def test_a_line_that_is_not_json_is_a_bad_row(tmp_path: Path) -> None:
         ("c.csv", "sample,cram\n", "has no rows"),
         ("c.jsonl", "\n", "has no rows"),
         ("c.csv", "Sample,cram\nA,1\n", "there is no column 'sample', did you mean 'Sample'?"),
-        ("c.csv", "id,cram\nA,1\n", "there is no column 'sample', known are id, cram"),
+        ("c.csv", "id,cram\nA,1\n", "there is no column 'sample', there are id, cram"),
         ("c.csv", "sample,x,x\nA,1,2\n", "more than one column is called 'x'"),
         ("c.xlsx", "PK", "does not tell its format"),
         ("c.csv", b"sample\n\xff\xfe\n", "codec can't decode"),
