@@ -197,7 +197,8 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "complaint"),
     [
-        ('case "$1" in --version) echo Python 3.10.13;; *) exit 1;; esac', "Python 3.11 or newer is needed"),
+        ('case "$2" in *print*) echo 3.10.13;; *) exit 1;; esac', "is 3.10.13; choose another"),
+        ("exit 1", "is not there; choose another"),
         ('case "$2" in *ensurepip*) exit 1;; esac', "apt-get install python3-venv"),
     ],
 )
