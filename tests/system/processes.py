@@ -131,7 +131,7 @@ class Services:
             if service is not besides and (code := service.exit_code()) is not None:
                 raise DeploymentError(f"The {service.name} ended by itself, exit code {code}", service.log)
 
-    def stop(self, patience: float = 10) -> None:
+    def stop(self, patience: float = 6) -> None:
         """End everything: ask first, and kill what is left when patience is at its end."""
         for service in self._running:
             if service.exit_code() is None:
