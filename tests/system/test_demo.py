@@ -21,8 +21,9 @@ import pytest
 from botocore.config import Config
 
 from tests.system.api import AirflowApi
-from tests.system.demo import BATCH_TASK, DAG_ID, ROOT
+from tests.system.demo import BATCH_TASK, DAG_ID
 from tests.system.deployment import free_port, is_free
+from tests.system.options import ROOT
 
 SAMPLES = 3202
 
