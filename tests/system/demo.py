@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -84,6 +85,10 @@ class Demo:
 
     def run(self) -> bool:
         """Return whether the Dag run succeeded."""
+        with closing(self._airflow.api):
+            return self._run()
+
+    def _run(self) -> bool:
         self._start()
         run_id = self._trigger()
         state = self._watch(run_id)

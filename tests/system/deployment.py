@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ class Emulator:
             return bool(self.address)
 
         self._services.wait_for(listens, "the emulator", START_UP_SECONDS)
-        for bucket in buckets:
-            self.client("s3").create_bucket(Bucket=bucket)
+        with closing(self.client("s3")) as s3:
+            for bucket in buckets:
+                s3.create_bucket(Bucket=bucket)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client that talks to the emulator, whatever the machine's own configuration."""

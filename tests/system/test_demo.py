@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,28 +110,15 @@ def test_the_whole_way_from_a_sheet_to_mapped_tasks(tmp_path: Path) -> None:
     """The cohort becomes one batch, the next task gets every run id, and Ctrl-C leaves nothing behind."""
     with a_demo(tmp_path / "demo") as demo:
         demo.wait_for("In the browser", 500)
-        omics, api = client("omics", demo.emulator_port), AirflowApi(f"http://127.0.0.1:{demo.port}")
-        api.log_in()
-        run_id = re.findall(r"/runs/(\S+)$", demo.output, re.MULTILINE)[0]
-
-        [batch] = omics.list_batch()["items"]
-        found = omics.get_batch(batchId=batch["id"])
-        assert found["status"] == "PROCESSED"
-        assert found["totalRuns"] == SAMPLES
-        submissions, runs = found["submissionSummary"], found["runSummary"]
-        report = api.xcom(DAG_ID, run_id, "report")
-        assert report["total"] == SAMPLES
-        assert report["run_ids"] == submissions["successfulStartSubmissionCount"]
-        failed = submissions["failedStartSubmissionCount"] + runs["failedRunCount"]
-        assert len(report["failed"]) == failed > 0
-        assert all(run["failure_reason"] or run["submission_failure_reason"] for run in report["failed"])
-        run_ids = api.xcom(DAG_ID, run_id, BATCH_TASK, "run_ids")
-        assert len(set(run_ids.values())) == report["run_ids"]
-        assert run_ids.items() >= report["first_run_ids"].items()
-        bucket, key = report["manifest_uri"].removeprefix("s3://").split("/", 1)
-        body = client("s3", demo.emulator_port).get_object(Bucket=bucket, Key=key)["Body"].read()
-        assert body.count(b"\n") == SAMPLES
-        assert set(api.task_states(DAG_ID, run_id)["list_outputs"]) == {"success"}
+        with (
+            closing(client("omics", demo.emulator_port)) as omics,
+            closing(client("s3", demo.emulator_port)) as s3,
+            closing(AirflowApi(f"http://127.0.0.1:{demo.port}")) as api,
+        ):
+            api.log_in()
+            run_id = re.findall(r"/runs/(\S+)$", demo.output, re.MULTILINE)[0]
+            found = check_batch(omics)
+            check_report(api, run_id, found, s3)
         assert "it waits in the triggerer" in demo.output
 
         started = descendants(demo.process)
@@ -141,6 +128,31 @@ def test_the_whole_way_from_a_sheet_to_mapped_tasks(tmp_path: Path) -> None:
         assert not alive(started)
         assert is_free(demo.port)
         assert is_free(demo.emulator_port)
+
+
+def check_batch(omics: Any) -> dict[str, Any]:
+    [batch] = omics.list_batch()["items"]
+    found: dict[str, Any] = omics.get_batch(batchId=batch["id"])
+    assert found["status"] == "PROCESSED"
+    assert found["totalRuns"] == SAMPLES
+    return found
+
+
+def check_report(api: AirflowApi, run_id: str, batch: dict[str, Any], s3: Any) -> None:
+    submissions, runs = batch["submissionSummary"], batch["runSummary"]
+    report = api.xcom(DAG_ID, run_id, "report")
+    assert report["total"] == SAMPLES
+    assert report["run_ids"] == submissions["successfulStartSubmissionCount"]
+    failed = submissions["failedStartSubmissionCount"] + runs["failedRunCount"]
+    assert len(report["failed"]) == failed > 0
+    assert all(run["failure_reason"] or run["submission_failure_reason"] for run in report["failed"])
+    run_ids = api.xcom(DAG_ID, run_id, BATCH_TASK, "run_ids")
+    assert len(set(run_ids.values())) == report["run_ids"]
+    assert run_ids.items() >= report["first_run_ids"].items()
+    bucket, key = report["manifest_uri"].removeprefix("s3://").split("/", 1)
+    with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+        assert sum(1 for _ in body.iter_lines()) == SAMPLES
+    assert set(api.task_states(DAG_ID, run_id)["list_outputs"]) == {"success"}
 
 
 def test_a_termination_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
