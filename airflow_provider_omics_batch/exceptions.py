@@ -7,7 +7,8 @@ What can go wrong, as one tree.
     └── RunSettingsError            bad input, found before anything was sent to AWS
     AirflowException
     └── RunBatchError               about a batch that exists: carries its id and summary
-        └── RunBatchFailedError     the batch came to an end that the task does not accept
+        ├── RunBatchFailedError     the batch came to an end that the task does not accept
+        └── RunBatchTimeoutError    the batch did not come to its end in time
 
 What AWS itself refuses stays a :class:`botocore.exceptions.ClientError`.
 """
@@ -56,3 +57,7 @@ class RunBatchError(AirflowException):
 
 class RunBatchFailedError(RunBatchError):
     """The batch came to an end that the task does not accept."""
+
+
+class RunBatchTimeoutError(RunBatchError):
+    """The batch did not come to its end within the task's ``execution_timeout``."""

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import TaskDeferralTimeout
 
-from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
+from airflow_provider_omics_batch.exceptions import (
+    RunBatchFailedError,
+    RunBatchTimeoutError,
+)
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
 from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
 from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.events import read_event
 from airflow_provider_omics_batch.run_batch.identity import derive_request_id
 from airflow_provider_omics_batch.run_batch.manifest import manifest_uri, read_run_manifest
 from airflow_provider_omics_batch.run_batch.mapping import Outcome, RunIds, collect_runs
 from airflow_provider_omics_batch.run_batch.policy import check_max_failed_runs, objection
-from airflow_provider_omics_batch.run_batch.settings import (
-    MAX_INLINE_RUNS,
-    RequestChecker,
-    merged,
-    run_settings_of,
-    staged_by_author,
-)
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
-from airflow_provider_omics_batch.run_batch.staging import check_staging_uri, stage_settings
 from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.submission import Submission
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+#: Seconds after the deadline in which a trigger may still list a large batch and write its manifest,
+#: before Airflow's own timeout ends it without a word.
+BACKSTOP_SECONDS = 600
 
 #: About 38,000 run ids.
 DEFAULT_RUN_IDS_MAX_BYTES = 1_000_000
@@ -73,6 +77,10 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
     :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
     :param max_failed_runs: How many failed submissions, failed and cancelled runs are borne together: an int,
         or a float as a fraction of all runs.
+    :param cancel_on_kill: Whether to cancel the batch when a person marks the task or clears it. While the
+        task is deferred, that takes Airflow 3.3 or newer.
+    :param on_timeout: What to do with a batch that has not ended within ``execution_timeout``:
+        ``"cancel"`` or ``"leave"`` it. Either way the task fails.
     """
 
     aws_hook_class = OmicsHook
@@ -99,10 +107,14 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         deferrable: bool = True,
         poll_interval: float = 30,
         max_failed_runs: float = 0,
+        cancel_on_kill: bool = True,
+        on_timeout: Literal["cancel", "leave"] = "cancel",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_max_failed_runs(max_failed_runs)
+        if on_timeout not in ("cancel", "leave"):
+            raise ValueError(f"on_timeout is 'cancel' or 'leave', not {on_timeout!r}")
         self.default_run_setting = default_run_setting
         self.batch_run_settings = batch_run_settings
         self.batch_name = batch_name
@@ -113,21 +125,34 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.max_failed_runs = max_failed_runs
+        self.cancel_on_kill = cancel_on_kill
+        self.on_timeout = on_timeout
+        self._batch_id: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        request, total = self._request()
+        deadline = self._deadline(context)
+        settings, total = self._submission().prepare(lambda: S3Hook(**self._hook_parameters).conn)
+        if "s3UriSettings" in settings:
+            self.log.info("The run settings are in %s", settings["s3UriSettings"])
         batch = self.hook.start_run_batch(
-            **request, request_id=self.request_id or self._derived_request_id(context)
+            default_run_setting=self.default_run_setting,
+            batch_run_settings=settings,
+            request_id=self.request_id or self._derived_request_id(context),
+            batch_name=self.batch_name,
+            tags=self.tags,
         )
         state = BatchState(batch["id"], batch.get("status") or "CREATING", total or 0)
+        self._batch_id = state.batch_id
         self.log.info("Run batch %s of %s runs is %s", state.batch_id, total or "the staged", state.status)
+        # Before the task defers: by its batch_id, a trigger that is cancelled knows whether it was killed.
         self._push(context, batch_id=state.batch_id, batch_ids=[state.batch_id])
         self._push(context, batch_arn=batch.get("arn"), batch_uuid=batch.get("uuid"))
         if not self.wait_for_completion:
             return Outcome(state).summary()
-        trigger = self._trigger(batch)
+        trigger = self._trigger(batch, deadline)
         if self.deferrable:
-            self.defer(trigger=trigger, method_name="execute_complete")
+            backstop = timedelta(seconds=deadline - time.time() + BACKSTOP_SECONDS) if deadline else None
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
         return self.execute_complete(context, asyncio.run(_first_event(trigger)))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -135,76 +160,57 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         Publish what became of the batch, then judge it.
 
         :raises RunBatchFailedError: It did not end well enough.
+        :raises RunBatchTimeoutError: It did not end within ``execution_timeout``.
         :raises botocore.exceptions.ClientError: AWS did not tell how it ended.
         """
+        if event and event.get("status") == "timeout":
+            raise self._timed_out(context, event["batch_id"])
         outcome, manifest = read_event(event)
-        run_ids = RunIds(conf.getint("omics_batch", "run_ids_max_bytes", fallback=DEFAULT_RUN_IDS_MAX_BYTES))
+        run_ids = self._new_run_ids()
         if manifest:
             for record in read_run_manifest(manifest, **self._connection):
                 run_ids.add(record)
         else:
             outcome = asyncio.run(self._collect(outcome.state, run_ids))
-        if run_ids.value is None:
-            self.log.warning(
-                "The run ids are too many for XCom; %s", manifest or "set staging_uri to get a manifest"
-            )
-        summary = outcome.summary(manifest)
-        self._push(context, run_ids=run_ids.value, manifest_uri=manifest)
-        for failure in outcome.failures:
-            self.log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
+        summary = self._publish(context, outcome, run_ids, manifest)
         if problem := objection(outcome.state, self.max_failed_runs):
             self._push(context, return_value=summary)
             raise RunBatchFailedError(problem, outcome.state.batch_id, summary)
         return summary
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as any deferred task does, also after a timeout of which no trigger lived to tell."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            ti = context["ti"]
+            batch_id = ti.xcom_pull(task_ids=ti.task_id, key="batch_id", map_indexes=ti.map_index)
+            raise self._timed_out(context, batch_id) from None
+
+    def on_kill(self) -> None:
+        """Cancel the batch when the task is killed while it waits on the worker."""
+        if self._batch_id and self.cancel_on_kill:
+            # The signal may have come in the midst of an event loop, so this one needs a thread of its own.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, self._cancel(self._batch_id)).result()
+
     def dry_run(self) -> None:
         """Check and show what would be submitted, without sending or staging anything."""
-        checker, default = self._checked_members()
-        if uri := staged_by_author(self.batch_run_settings):
-            self.log.info("Would submit the run settings in %s", uri)
-            return
-        settings = self._run_settings(checker)
-        first = next(settings)
-        total = 1 + sum(1 for _ in settings)
+        first, total = self._submission().preview()
         self.log.info(
-            "Would submit %s runs; the first: %s", f"{total:,}", merged(default["default_run_setting"], first)
+            "Would submit %s runs; the first: %s", "the staged" if total is None else f"{total:,}", first
         )
 
-    def _request(self) -> tuple[dict[str, Any], int | None]:
-        """Return the checked request and how many runs it has, where that is known."""
-        checker, request = self._checked_members()
-        if uri := staged_by_author(self.batch_run_settings):
-            return {**request, "batch_run_settings": {"s3UriSettings": uri}}, None
-        settings = self._run_settings(checker)
-        first = list(islice(settings, MAX_INLINE_RUNS + 1))
-        if len(first) <= MAX_INLINE_RUNS:
-            return {**request, "batch_run_settings": {"inlineSettings": first}}, len(first)
-        if not self.staging_uri:
-            raise RunSettingsError(
-                f"More than {MAX_INLINE_RUNS} run settings do not fit into the request; "
-                "set staging_uri='s3://bucket/prefix/', where roleArn may read and this task may write"
-            )
-        staged = stage_settings(
-            chain(first, settings), self.staging_uri, S3Hook(**self._hook_parameters).conn
-        )
-        self.log.info("Staged %s run settings at %s", f"{staged.total:,}", staged.uri)
-        return {**request, "batch_run_settings": {"s3UriSettings": staged.uri}}, staged.total
-
-    def _checked_members(self) -> tuple[RequestChecker, dict[str, Any]]:
-        if self.staging_uri:
-            check_staging_uri(self.staging_uri)
-        request = {
+    def _submission(self) -> Submission:
+        members = {
             "default_run_setting": self.default_run_setting,
             "batch_name": self.batch_name,
             "tags": self.tags,
+            "request_id": self.request_id,
         }
-        checker = RequestChecker(self.hook.service_model)
-        checker.check_request({**request, "request_id": self.request_id})
-        return checker, request
-
-    def _run_settings(self, checker: RequestChecker) -> Iterator[dict[str, Any]]:
-        given = run_settings_of(self.batch_run_settings, self.aws_conn_id)
-        return checker.checked(given, self.default_run_setting.get("parameters") or {})
+        return Submission(
+            self.hook.service_model, members, self.batch_run_settings, self.staging_uri, self.aws_conn_id
+        )
 
     def _derived_request_id(self, context: Context) -> str:
         ti = context["ti"]
@@ -218,11 +224,54 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
             dag_run_start=context["dag_run"].start_date,
         )
 
-    def _trigger(self, batch: Mapping[str, Any]) -> RunBatchTrigger:
+    def _deadline(self, context: Context) -> float | None:
+        """Return when to give up waiting, somewhat before Airflow would, in seconds since the epoch."""
+        if self.execution_timeout is None:
+            return None
+        started: datetime = context["ti"].start_date or datetime.now(UTC)
+        seconds = self.execution_timeout.total_seconds()
+        return started.timestamp() + seconds - min(30, seconds / 10)
+
+    def _timed_out(self, context: Context, batch_id: str) -> RunBatchTimeoutError:
+        """Do with the batch what was asked for, publish how far it is, and return the error to raise."""
+        cancelled = self.on_timeout == "cancel" and asyncio.run(self._cancel(batch_id))
+        state = BatchState.from_response(batch_id, self.hook.get_batch(batch_id))
+        run_ids = self._new_run_ids()
+        outcome = asyncio.run(self._collect(state, run_ids))
+        summary = self._publish(context, outcome, run_ids, None)
+        self._push(context, return_value=summary)
+        runs, total = outcome.state.runs, outcome.state.total
+        message = (
+            f"Run batch {batch_id} had not ended within execution_timeout ({self.execution_timeout}) "
+            f"and was {'cancelled' if cancelled else 'left as it is'}: it is {outcome.state.status}, "
+            f"{runs.completed:,} of {total:,} runs completed, {runs.failed:,} failed"
+        )
+        return RunBatchTimeoutError(message, batch_id, summary)
+
+    def _publish(
+        self, context: Context, outcome: Outcome, run_ids: RunIds, manifest: str | None
+    ) -> dict[str, Any]:
+        if run_ids.value is None:
+            place = manifest or "set staging_uri to get a manifest"
+            self.log.warning("The run ids are too many for XCom; %s", place)
+        for failure in outcome.failures:
+            self.log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
+        self._push(context, run_ids=run_ids.value, manifest_uri=manifest)
+        return outcome.summary(manifest)
+
+    def _new_run_ids(self) -> RunIds:
+        return RunIds(conf.getint("omics_batch", "run_ids_max_bytes", fallback=DEFAULT_RUN_IDS_MAX_BYTES))
+
+    async def _cancel(self, batch_id: str) -> bool:
+        return await cancel_run_batch(PatientClient(_BlockingClient(self.hook), self.log), batch_id, self.log)
+
+    def _trigger(self, batch: Mapping[str, Any], deadline: float | None) -> RunBatchTrigger:
         return RunBatchTrigger(
             batch_id=batch["id"],
             manifest_uri=self.staging_uri and manifest_uri(self.staging_uri, batch["id"], batch.get("uuid")),
             poll_interval=self.poll_interval,
+            deadline=deadline,
+            cancel_on_kill=self.cancel_on_kill,
             botocore_config=self.botocore_config,
             **self._connection,
         )
@@ -238,6 +287,16 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
     def _push(self, context: Context, **values: Any) -> None:
         for key, value in values.items():
             context["ti"].xcom_push(key=key, value=value)
+
+
+class _BlockingClient:
+    """The worker's own client where a coroutine wants one; it is there already, whatever is going on."""
+
+    def __init__(self, hook: OmicsHook) -> None:
+        self._hook = hook
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        return dict(getattr(self._hook.conn, operation)(**parameters))
 
 
 async def _first_event(trigger: RunBatchTrigger) -> dict[str, Any]:

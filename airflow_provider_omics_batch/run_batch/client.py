@@ -52,12 +52,12 @@ class PatientClient:
         self._log = log
 
     async def call(
-        self, operation: str, *, required: str, patience: float = FOREVER, **parameters: Any
+        self, operation: str, *, required: str | None, patience: float = FOREVER, **parameters: Any
     ) -> dict[str, Any]:
         """
         Return the answer to an operation.
 
-        :param required: The member without which it is none.
+        :param required: The member without which it is none; ``None`` where an empty answer will do.
         :param patience: Seconds after which a fault is raised even though it may pass by itself.
         :raises botocore.exceptions.ClientError: What AWS refuses, and will go on refusing.
         """
@@ -85,9 +85,9 @@ class PatientClient:
                 return
             tokens.append(following)
 
-    async def _call(self, operation: str, required: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    async def _call(self, operation: str, required: str | None, parameters: dict[str, Any]) -> dict[str, Any]:
         answer = await self._client.call(operation, **parameters)
-        if answer.get(required) is None:
+        if required is not None and answer.get(required) is None:
             raise IncompleteAnswerError(operation, required)
         return answer
 

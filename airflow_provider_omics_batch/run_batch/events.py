@@ -30,6 +30,11 @@ def refused(batch_id: str, error: ClientError) -> dict[str, Any]:
     }
 
 
+def timed_out(batch_id: str) -> dict[str, Any]:
+    """Return the event of a batch that had not ended at the deadline."""
+    return {"status": "timeout", "batch_id": batch_id}
+
+
 def read_event(event: Mapping[str, Any] | None) -> tuple[Outcome, str | None]:
     """
     Return the outcome that an event tells of, and the manifest's place.

@@ -45,7 +45,7 @@ async def watch_run_batch(
             return state
         previous = state
         await asyncio.sleep(pace.seconds_to_next_look())
-        state = await _look(client, batch_id)
+        state = await look(client, batch_id)
 
 
 async def _first_look(client: PatientClient, batch_id: str) -> BatchState:
@@ -55,10 +55,11 @@ async def _first_look(client: PatientClient, batch_id: str) -> BatchState:
         wait=wait_exponential(max=10),
         reraise=True,
     )
-    return await retrying(_look, client, batch_id)
+    return await retrying(look, client, batch_id)
 
 
-async def _look(client: PatientClient, batch_id: str) -> BatchState:
+async def look(client: PatientClient, batch_id: str) -> BatchState:
+    """Return the state of a batch as it is now."""
     return BatchState.from_response(
         batch_id, await client.call("get_batch", required="status", batchId=batch_id)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -10,24 +12,31 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.events import ended, refused
+from airflow_provider_omics_batch.run_batch.events import ended, refused, timed_out
 from airflow_provider_omics_batch.run_batch.manifest import write_run_manifest
 from airflow_provider_omics_batch.run_batch.mapping import Outcome
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
+from airflow_provider_omics_batch.triggers.ownership import is_still_deferred_on, uninterrupted
+
+#: Airflow allows ``[triggerer] on_kill_timeout``, 30 seconds.
+ON_KILL_SECONDS = 28
 
 
 class RunBatchTrigger(BaseTrigger):
     """
-    Fires when a run batch has ended, however it has, once its manifest is written.
+    Fires when a run batch has ended, however it has, once its manifest is written; or at a deadline.
 
-    Submits nothing and cancels nothing: it reads, and it writes the same content to the same place. So it
-    may run twice, and start again from its arguments at any time. These are stored as clear text;
-    there are no secrets among them.
+    It submits nothing. It reads, and it writes the same content to the same place, so that it may run
+    twice, and start again from its arguments at any time. These are stored as clear text; there are no
+    secrets among them.
 
     :param batch_id: The batch to wait for.
     :param manifest_uri: Where the runs' records go, as ``s3://…``; ``None`` for no manifest.
     :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
+    :param deadline: When to give up waiting, in seconds since the epoch; ``None`` for never.
+    :param cancel_on_kill: Whether to cancel the batch when a person ends the task (Airflow 3.3 or newer).
     :param aws_conn_id: The Airflow connection used for AWS credentials.
     :param region_name: AWS region of the batch.
     :param verify: Whether, or with which CA bundle, to verify certificates.
@@ -40,6 +49,8 @@ class RunBatchTrigger(BaseTrigger):
         batch_id: str,
         manifest_uri: str | None = None,
         poll_interval: float = 30,
+        deadline: float | None = None,
+        cancel_on_kill: bool = True,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -49,6 +60,8 @@ class RunBatchTrigger(BaseTrigger):
         self.batch_id = batch_id
         self.manifest_uri = manifest_uri
         self.poll_interval = poll_interval
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -60,6 +73,8 @@ class RunBatchTrigger(BaseTrigger):
             "batch_id": self.batch_id,
             "manifest_uri": self.manifest_uri,
             "poll_interval": self.poll_interval,
+            "deadline": self.deadline,
+            "cancel_on_kill": self.cancel_on_kill,
             "aws_conn_id": self.aws_conn_id,
             "region_name": self.region_name,
             "verify": self.verify,
@@ -85,8 +100,26 @@ class RunBatchTrigger(BaseTrigger):
                 event = refused(self.batch_id, error)
         yield TriggerEvent(event)
 
+    async def on_kill(self) -> None:
+        """Cancel the batch, now that a person has marked the task or cleared it."""
+        if self.cancel_on_kill and self.task_instance is not None:
+            await uninterrupted(self._cancel_if_killed(), seconds=ON_KILL_SECONDS)
+
+    async def _cancel_if_killed(self) -> None:
+        if await is_still_deferred_on(self.batch_id, self.task_instance):
+            self.log.info("Another triggerer watches run batch %s; it is left alone", self.batch_id)
+            return
+        async with shared_client(**self.hook_params) as shared:
+            await cancel_run_batch(PatientClient(shared, self.log), self.batch_id, self.log)
+
     async def _watch(self, client: PatientClient) -> dict[str, Any]:
-        state = await watch_run_batch(client, self.batch_id, poll_interval=self.poll_interval, log=self.log)
+        try:
+            async with asyncio.timeout(None if self.deadline is None else self.deadline - time.time()):
+                state = await watch_run_batch(
+                    client, self.batch_id, poll_interval=self.poll_interval, log=self.log
+                )
+        except TimeoutError:
+            return timed_out(self.batch_id)
         if self.manifest_uri is None:
             return ended(Outcome(state))
         s3 = S3Hook(**self.hook_params)

@@ -23,11 +23,16 @@ class TaskInstance:
         self.task_id = task_id
         self.map_index = map_index
         self.max_tries = max_tries
+        self.start_date = datetime.now(UTC)
         self.xcom: dict[str, Any] = {}
         self.deferred: TaskDeferred | None = None
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcom[key]
 
     @property
     def context(self) -> Any:

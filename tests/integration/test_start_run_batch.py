@@ -408,6 +408,8 @@ def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emu
         "batch_id": ti.xcom["batch_id"],
         "manifest_uri": ti.xcom["manifest_uri"],
         "poll_interval": 0.05,
+        "deadline": None,
+        "cancel_on_kill": True,
         "aws_conn_id": "aws_default",
         "region_name": None,
         "verify": None,

@@ -69,11 +69,26 @@ class AirflowApi:
             states.setdefault(instance["task_id"], []).append(instance["state"])
         return states
 
-    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> list[LogLine]:
+    def set_task_state(
+        self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int | None = None
+    ) -> None:
+        """Mark a task as a person would; it is ``failed`` or ``success`` from then on."""
+        path = f"/api/v2{_dag_run(dag_id, run_id)}/taskInstances/{task_id}"
+        path += "" if map_index is None else f"/{map_index}"
+        self._client.patch(path, json={"new_state": state}).raise_for_status()
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Let a task run again."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+        self._client.post(f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body).raise_for_status()
+
+    def log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
+    ) -> list[LogLine]:
         """Return the log of a task's try so far; nothing if it has not begun."""
         path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
         try:
-            content = self._get(path, full_content="true")["content"]
+            content = self._get(path, full_content="true", map_index=str(map_index))["content"]
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
@@ -84,9 +99,11 @@ class AirflowApi:
             if isinstance(entry, dict)
         ]
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
+    ) -> Any:
         path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self._get(path)["value"]
+        return self._get(path, map_index=str(map_index))["value"]
 
     def _get(self, path: str, **query: str) -> Any:
         response = self._client.get(f"/api/v2{path}", params=query, headers={"Accept": "application/json"})

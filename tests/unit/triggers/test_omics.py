@@ -15,6 +15,8 @@ ARGUMENTS: dict[str, Any] = {
     "batch_id": "7",
     "manifest_uri": "s3://bucket/runs.jsonl",
     "poll_interval": 5.0,
+    "deadline": 1_800_000_000.0,
+    "cancel_on_kill": False,
     "aws_conn_id": "lab",
     "region_name": "eu-west-1",
     "verify": "ca.pem",
@@ -37,7 +39,7 @@ def test_operator_and_trigger_talk_to_aws_in_the_same_way() -> None:
         task_id="t", default_run_setting={}, batch_run_settings=[], poll_interval=5.0, **connection
     )
 
-    trigger = operator._trigger({"id": "7"})
+    trigger = operator._trigger({"id": "7"}, None)
 
     assert trigger.hook_params == operator._hook_parameters
 

@@ -1,0 +1,76 @@
+"""
+Whether a trigger that is being cancelled was killed by a person, and time enough to act on it.
+
+Airflow 3.3.0 to 3.3.2 call ``on_kill`` also when a triggerer that had stalled comes back and finds its
+triggers with another one, and they interrupt it after a second: apache/airflow#73454.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+
+async def is_still_deferred_on(batch_id: str, task_instance: Any) -> bool:
+    """
+    Return whether a task instance waits for this very batch, so that nobody has killed it.
+
+    A task that was cleared may wait again already, for a batch of its next try: hence the look at the
+    ``batch_id`` that the operator has pushed before it deferred.
+
+    :param batch_id: The batch that the trigger watches.
+    :param task_instance: The trigger's own.
+    """
+    state, current = await asyncio.gather(
+        sync_to_async(_state_of)(task_instance), sync_to_async(_batch_id_of)(task_instance)
+    )
+    return bool(state == "deferred" and current == batch_id)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, object], seconds: float) -> None:
+    """
+    Let work go on to its end, however often the caller is cancelled meanwhile.
+
+    :param work: It has to know its own limits; after ``seconds`` it is left alone.
+    """
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not task.done() and loop.time() < end:
+        try:
+            # Unlike wait_for, this does not cancel the task with its caller.
+            await asyncio.wait({task}, timeout=end - loop.time())
+        except asyncio.CancelledError:
+            continue
+    if task.done():
+        task.result()
+
+
+def _state_of(task_instance: Any) -> str | None:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=task_instance.dag_id,
+        task_ids=[task_instance.task_id],
+        run_ids=[task_instance.run_id],
+        map_index=task_instance.map_index,
+    ).get(task_instance.run_id, {})
+    # A mapped task instance is listed under its task's id and its own index.
+    mapped = f"{task_instance.task_id}_{task_instance.map_index}"
+    state: str | None = states.get(task_instance.task_id, states.get(mapped))
+    return state
+
+
+def _batch_id_of(task_instance: Any) -> Any:
+    from airflow.sdk.execution_time.xcom import XCom
+
+    return XCom.get_one(
+        key="batch_id",
+        dag_id=task_instance.dag_id,
+        task_id=task_instance.task_id,
+        run_id=task_instance.run_id,
+        map_index=task_instance.map_index,
+    )

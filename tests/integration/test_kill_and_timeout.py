@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+
+from airflow_provider_omics_batch.exceptions import RunBatchTimeoutError
+from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
+from airflow_provider_omics_batch.triggers import omics as triggers
+from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
+from airflow_provider_omics_batch.triggers.ownership import uninterrupted
+from tests.integration.conftest import BUCKET, Emulator
+from tests.integration.tasks import TaskInstance
+
+DEFAULT = {
+    "workflowId": "1234567",
+    "roleArn": "arn:aws:iam::123456789012:role/omics",
+    "outputUri": f"s3://{BUCKET}/out/",
+}
+
+
+@pytest.fixture(autouse=True, name="slow")
+def _slow(emulator: Emulator) -> Emulator:
+    """Let the runs take days, and all before them a moment."""
+    emulator.configure(speed=100, run_seconds=1_000_000)
+    return emulator
+
+
+def start(**arguments: Any) -> StartRunBatchOperator:
+    settings = [{"runSettingId": f"S{number}"} for number in range(3)]
+    arguments = {
+        "default_run_setting": DEFAULT,
+        "batch_run_settings": settings,
+        "poll_interval": 0.05,
+        **arguments,
+    }
+    return StartRunBatchOperator(task_id="call_variants", **arguments)
+
+
+def status(emulator: Emulator, batch_id: str) -> str:
+    return str(emulator.client("omics").get_batch(batchId=batch_id)["status"])
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    ("on_timeout", "left_as"),
+    [("cancel", {"STOPPING", "CANCELLED"}), ("leave", {"SUBMITTING", "INPROGRESS"})],
+)
+def test_a_batch_that_takes_too_long_is_cancelled_or_left_as_asked(
+    slow: Emulator, deferrable: bool, on_timeout: str, left_as: set[str]
+) -> None:
+    ti = TaskInstance()
+    operator = start(deferrable=deferrable, on_timeout=on_timeout, execution_timeout=timedelta(seconds=3))
+
+    with pytest.raises(
+        RunBatchTimeoutError, match=r"had not ended within execution_timeout \(0:00:03\)"
+    ) as caught:
+        ti.run(operator)
+
+    assert caught.value.batch_id == ti.xcom["batch_id"]
+    assert caught.value.summary == ti.xcom["return_value"]
+    assert list(ti.xcom["run_ids"]) == ["S0", "S1", "S2"]
+    assert status(slow, ti.xcom["batch_id"]) in left_as
+    assert ("was cancelled" in str(caught.value)) is (on_timeout == "cancel")
+
+
+def test_the_deadline_is_counted_from_the_start_of_the_try_and_comes_before_airflows_own() -> None:
+    ti = TaskInstance()
+    ti.start_date = datetime.now(UTC) - timedelta(minutes=10)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        start(execution_timeout=timedelta(hours=1)).execute(ti.context)
+
+    _, arguments = deferred.value.trigger.serialize()
+    assert arguments["deadline"] == ti.start_date.timestamp() + 3600 - 30
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout > timedelta(seconds=arguments["deadline"] - time.time())
+
+
+def test_a_task_without_execution_timeout_waits_without_end() -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        start().execute(TaskInstance().context)
+
+    assert deferred.value.timeout is None
+    assert deferred.value.trigger.serialize()[1]["deadline"] is None
+
+
+def test_a_timeout_that_no_trigger_lived_to_tell_ends_in_the_same_way(slow: Emulator) -> None:
+    ti, operator = TaskInstance(), start(execution_timeout=timedelta(hours=1))
+    with pytest.raises(TaskDeferred):
+        operator.execute(ti.context)
+
+    with pytest.raises(RunBatchTimeoutError):
+        operator.resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
+
+    assert status(slow, ti.xcom["batch_id"]) in {"STOPPING", "CANCELLED"}
+
+
+def test_any_other_end_of_a_trigger_stays_what_it_is(slow: Emulator) -> None:
+    ti, operator = TaskInstance(), start()
+    with pytest.raises(TaskDeferred):
+        operator.execute(ti.context)
+
+    with pytest.raises(Exception, match="Trigger failure") as caught:
+        operator.resume_execution("__fail__", {"error": "Trigger failure"}, ti.context)
+
+    assert not isinstance(caught.value, TaskDeferralTimeout)
+    assert not any("cancel" in request for request in slow.requests)
+
+
+@pytest.mark.parametrize(("cancel_on_kill", "cancelled"), [(True, True), (False, False)])
+def test_a_task_that_is_killed_on_the_worker_cancels_its_batch_unless_told_not_to(
+    slow: Emulator, cancel_on_kill: bool, cancelled: bool
+) -> None:
+    """Also in the midst of an event loop, as the signal may come while the task waits."""
+    ti = TaskInstance()
+    operator = start(cancel_on_kill=cancel_on_kill, wait_for_completion=False)
+    ti.run(operator)
+
+    async def killed_while_waiting() -> None:
+        operator.on_kill()
+
+    asyncio.run(killed_while_waiting())
+
+    assert (status(slow, ti.xcom["batch_id"]) in {"STOPPING", "CANCELLED"}) is cancelled
+
+
+def test_a_task_that_is_killed_before_it_has_submitted_cancels_nothing(slow: Emulator) -> None:
+    start().on_kill()
+
+    assert not slow.requests
+
+
+@pytest.fixture(name="trigger")
+def _trigger() -> RunBatchTrigger:
+    ti = TaskInstance()
+    with pytest.raises(TaskDeferred) as deferred:
+        start().execute(ti.context)
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, RunBatchTrigger)
+    trigger.task_instance = ti  # type: ignore[assignment]
+    return trigger
+
+
+@pytest.mark.parametrize("still_ours", [True, False])
+async def test_a_trigger_cancels_its_batch_only_where_its_task_does_not_wait_for_it_any_more(
+    slow: Emulator, trigger: RunBatchTrigger, monkeypatch: pytest.MonkeyPatch, still_ours: bool
+) -> None:
+    async def answer(batch_id: str, task_instance: Any) -> bool:
+        assert (batch_id, task_instance) == (trigger.batch_id, trigger.task_instance)
+        return still_ours
+
+    monkeypatch.setattr(triggers, "is_still_deferred_on", answer)
+
+    await trigger.on_kill()
+
+    assert (status(slow, trigger.batch_id) in {"STOPPING", "CANCELLED"}) is not still_ours
+
+
+async def test_a_trigger_told_not_to_cancels_nothing(slow: Emulator, trigger: RunBatchTrigger) -> None:
+    trigger.cancel_on_kill = False
+
+    await trigger.on_kill()
+
+    assert not any("cancel" in request for request in slow.requests)
+
+
+async def test_a_trigger_that_is_shut_down_cancels_nothing(slow: Emulator, trigger: RunBatchTrigger) -> None:
+    async def wait() -> None:
+        async with aclosing(trigger.run()) as events:
+            await anext(events)
+
+    waiting = asyncio.create_task(wait())
+    async with asyncio.timeout(10):
+        while not any(request.startswith("GET /runBatch/") for request in slow.requests):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await trigger.cleanup()
+
+    assert not any("cancel" in request for request in slow.requests)
+
+
+async def test_the_end_of_a_batch_is_not_cut_short_by_further_cancellations() -> None:
+    finished = asyncio.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0.2)
+        finished.set()
+
+    caller = asyncio.create_task(uninterrupted(work(), seconds=5))
+    for _ in range(5):
+        await asyncio.sleep(0.02)
+        caller.cancel()
+    await caller
+
+    assert finished.is_set()
+
+
+async def test_work_that_takes_too_long_is_left_alone() -> None:
+    before = time.monotonic()
+
+    await uninterrupted(asyncio.sleep(1.0), seconds=0.05)
+
+    assert time.monotonic() - before < 0.9
+
+
+async def test_a_batch_that_has_ended_need_not_be_cancelled(
+    slow: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow.configure(speed=3600)
+    ti = TaskInstance()
+    operator = start()
+    await asyncio.to_thread(ti.run, operator)
+
+    assert await operator._cancel(ti.xcom["batch_id"]) is False
+    assert not any("cancel" in request for request in slow.requests)

@@ -1,0 +1,36 @@
+"""Batches that do not end while a test looks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
+
+ARGUMENTS: dict[str, Any] = {
+    "default_run_setting": {
+        "workflowId": "1234567",
+        "roleArn": "arn:aws:iam::123456789012:role/omics",
+        "outputUri": "s3://bucket/out/",
+    },
+    "poll_interval": 1,
+}
+SETTINGS = [{"runSettingId": name} for name in ("NA12878", "NA12891", "NA12892")]
+
+with DAG("plain", schedule=None):
+    StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, **ARGUMENTS)
+
+with DAG("mapped", schedule=None):
+    StartRunBatchOperator.partial(task_id="start", **ARGUMENTS).expand(
+        batch_run_settings=[SETTINGS, SETTINGS]
+    )
+
+with DAG("left_alone", schedule=None):
+    StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, cancel_on_kill=False, **ARGUMENTS)
+
+with DAG("limited", schedule=None):
+    StartRunBatchOperator(
+        task_id="start", batch_run_settings=SETTINGS, execution_timeout=timedelta(seconds=20), **ARGUMENTS
+    )
