@@ -143,7 +143,8 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         )
         state = BatchState(batch["id"], batch.get("status") or "CREATING", total or 0)
         self._batch_id = state.batch_id
-        self.log.info("Run batch %s of %s runs is %s", state.batch_id, total or "the staged", state.status)
+        count = "the staged" if total is None else f"{total:,}"
+        self.log.info("Run batch %s of %s runs is %s", state.batch_id, count, state.status)
         # Before the task defers: by its batch_id, a trigger that is cancelled knows whether it was killed.
         self._push(context, batch_id=state.batch_id, batch_ids=[state.batch_id])
         self._push(context, batch_arn=batch.get("arn"), batch_uuid=batch.get("uuid"))
