@@ -25,16 +25,19 @@ class RunSettingsError(ValueError):
     The run settings cannot be submitted as they are; nothing has been sent.
 
     :param problems: One sentence for each problem, naming the row or the field.
+    :param rest: What has not been checked, if anything.
     """
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, rest: str | None = None) -> None:
         self.problems = problems
+        self.rest = rest
         super().__init__(*problems)
 
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return self.problems[0]
-        return "\n  ".join((f"{len(self.problems)} problems, nothing was submitted:", *self.problems))
+        lines = (f"{len(self.problems)} problems, nothing was submitted:", *self.problems, self.rest)
+        return "\n  ".join(filter(None, lines))
 
 
 class RunBatchError(AirflowException):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import __version__ as botocore_version
-from botocore.exceptions import ClientError
+from botocore.config import Config
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from airflow_provider_omics_batch.run_batch.faults import is_passing, remedy
+from airflow_provider_omics_batch.run_batch.faults import (
+    FAULTS,
+    IncompleteAnswerError,
+    is_about_credentials,
+    is_passing,
+    remedy,
+)
 
 #: How long a submission is tried again, in seconds. The API allows one StartRunBatch a second for a
 #: whole account, so that many cohorts submitted at once have to queue.
@@ -99,6 +106,15 @@ class OmicsHook(AwsBaseHook):
         """Delete the record of a batch that has ended; its runs stay."""
         self._call("delete_batch", batchId=batch_id)
 
+    def get_async_client_without_retries(self) -> Any:
+        """
+        Return an aiobotocore client, to be entered, that leaves retrying to those who keep a rate limit.
+
+        Reads the connection, so a trigger has to call it in a thread.
+        """
+        config = self.config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
+        return self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
+
     @cached_property
     def _capable_client(self) -> Any:
         if not hasattr(self.conn, "start_run_batch"):
@@ -115,21 +131,34 @@ class OmicsHook(AwsBaseHook):
 
     def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
         retrying = Retrying(
-            retry=retry_if_exception(is_passing),
+            retry=retry_if_exception(lambda error: is_passing(error) and not is_about_credentials(error)),
             wait=wait_random_exponential(max=20),
             stop=stop_after_delay(SUBMIT_PATIENCE),
             before_sleep=before_sleep_log(logging.getLogger(__name__), logging.WARNING),
             reraise=True,
         )
-        return retrying(self._call, "start_run_batch", **request)
+        with self.refusals_explained():
+            return retrying(self._start, request)
 
-    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._capable_client.start_run_batch(**request)
+        if not answer.get("id"):
+            raise IncompleteAnswerError("start_run_batch", "id")
+        return answer
+
+    @contextmanager
+    def refusals_explained(self) -> Iterator[None]:
+        """Log what a person can do about what AWS refuses inside, where there is something."""
         try:
-            return dict(getattr(self._capable_client, operation)(**parameters))
-        except ClientError as error:
+            yield
+        except FAULTS as error:
             if hint := remedy(error):
                 self.log.error(hint)
             raise
+
+    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        with self.refusals_explained():
+            return dict(getattr(self._capable_client, operation)(**parameters))
 
     def _items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         pages = self._capable_client.get_paginator(operation).paginate(**parameters)

@@ -2,7 +2,8 @@
 One client for all who wait in a process.
 
 HealthOmics allows an account ten GetBatch calls a second in a Region, and a client costs 0.4 MB and
-ten milliseconds of a blocked event loop. So the triggers that use the same connection share both.
+ten milliseconds of a blocked event loop. So the triggers of a process share a client where they use the same
+connection, and a rate limit where that leads to the same Region.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from aiolimiter import AsyncLimiter
 from airflow.sdk.configuration import conf
+from asgiref.sync import sync_to_async
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
@@ -27,32 +30,53 @@ from airflow_provider_omics_batch.run_batch.faults import STALE_CREDENTIALS, cod
 DEFAULT_REQUESTS_PER_SECOND = 5.0
 
 
+@dataclass
+class _Shared:
+    """
+    What the users of one event loop share.
+
+    :param clients: By the arguments of their hooks.
+    :param limiters: By connection, Region and operation.
+    """
+
+    clients: dict[str, SharedClient] = field(default_factory=dict)
+    limiters: dict[tuple[str | None, str, str], AsyncLimiter] = field(
+        default_factory=lambda: defaultdict(_new_limiter)
+    )
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
+
+
 class SharedClient:
     """
     An aiobotocore client that keeps within the API's rate limits and renews itself.
 
     :param hook_params: Arguments for :class:`OmicsHook`.
-    :param requests_per_second: How often each operation may be called.
+    :param limiters: The rate limits that this client has to keep, with others.
     """
 
-    def __init__(self, hook_params: dict[str, Any], requests_per_second: float) -> None:
+    def __init__(
+        self, hook_params: dict[str, Any], limiters: dict[tuple[str | None, str, str], AsyncLimiter]
+    ) -> None:
         self.users = 0
         self._hook_params = hook_params
-        self._limiters: dict[str, AsyncLimiter] = defaultdict(
-            lambda: AsyncLimiter(1, 1 / requests_per_second)
-        )
+        self._limiters = limiters
         self._client: Any = None
         self._lock = asyncio.Lock()
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """
-        Call an operation by its boto3 name, as soon as its turn has come.
+        Call an operation by its boto3 name, as soon as its turn has come; once, whatever the answer.
 
         :raises botocore.exceptions.ClientError: What AWS refuses. Where it does not accept the
             credentials, the next call is made with a new client and what the connection holds by then.
         """
-        await self._limiters[operation].acquire()
+        # First the client: a turn that is taken before a slow log-in would be used up in a burst after it.
         client = await self._connect()
+        await self._limiters[
+            self._hook_params.get("aws_conn_id"), client.meta.region_name, operation
+        ].acquire()
         try:
             return dict(await getattr(client, operation)(**parameters))
         except ClientError as error:
@@ -68,13 +92,12 @@ class SharedClient:
     async def _connect(self) -> Any:
         async with self._lock:
             if self._client is None:
-                hook = OmicsHook(**self._hook_params)
-                connecting = await hook.get_async_conn()  # type: ignore[no-untyped-call]
+                # A new hook, since the connection may hold something else by now.
+                connecting = await sync_to_async(
+                    OmicsHook(**self._hook_params).get_async_client_without_retries
+                )()
                 self._client = await connecting.__aenter__()
             return self._client
-
-
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedClient]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
@@ -84,17 +107,19 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
 
     :param hook_params: Arguments for :class:`OmicsHook`; those who give the same share a client.
     """
-    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
     key = json.dumps(hook_params, sort_keys=True, default=repr)
-    client = clients.get(key)
-    if client is None:
-        rate = conf.getfloat("omics_batch", "requests_per_second", fallback=DEFAULT_REQUESTS_PER_SECOND)
-        client = clients[key] = SharedClient(hook_params, rate)
+    client = shared.clients.setdefault(key, SharedClient(hook_params, shared.limiters))
     client.users += 1
     try:
         yield client
     finally:
         client.users -= 1
         if not client.users:
-            del clients[key]
+            del shared.clients[key]
             await client.close()
+
+
+def _new_limiter() -> AsyncLimiter:
+    rate = conf.getfloat("omics_batch", "requests_per_second", fallback=DEFAULT_REQUESTS_PER_SECOND)
+    return AsyncLimiter(1, 1 / rate)

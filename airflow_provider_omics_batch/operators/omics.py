@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import TaskDeferralTimeout
 
-from airflow_provider_omics_batch.exceptions import (
-    RunBatchFailedError,
-    RunBatchTimeoutError,
-)
-from airflow_provider_omics_batch.hooks.omics import OmicsHook
-from airflow_provider_omics_batch.hooks.shared import shared_client
-from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
-from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.events import read_event
+from airflow_provider_omics_batch.operators.base import RunBatchWaitOperator
 from airflow_provider_omics_batch.run_batch.identity import derive_request_id
-from airflow_provider_omics_batch.run_batch.manifest import manifest_uri, read_run_manifest
-from airflow_provider_omics_batch.run_batch.mapping import Outcome, RunIds, collect_runs
-from airflow_provider_omics_batch.run_batch.policy import check_max_failed_runs, objection
+from airflow_provider_omics_batch.run_batch.manifest import manifest_uri
+from airflow_provider_omics_batch.run_batch.mapping import Outcome
+from airflow_provider_omics_batch.run_batch.settings import Once
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 from airflow_provider_omics_batch.run_batch.states import BatchState
 from airflow_provider_omics_batch.run_batch.submission import Submission
-from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Seconds after the deadline in which a trigger may still list a large batch and write its manifest,
-#: before Airflow's own timeout ends it without a word.
-BACKSTOP_SECONDS = 600
+# What a task returns is read as a SampleSheet by the next one, without further configuration (Airflow 3.3).
+with suppress(ImportError):
+    from airflow.sdk.serde import allow_class
 
-#: About 38,000 run ids.
-DEFAULT_RUN_IDS_MAX_BYTES = 1_000_000
+    allow_class(SampleSheet)
+
+#: Under this key Airflow 3.3 keeps what a task has submitted.
+STATE_KEY = "run_batch"
+
+#: The XCom keys that are there as soon as a batch is submitted.
+IDENTITY = ("batch_id", "batch_arn", "batch_uuid")
 
 
-class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
+class StartRunBatchOperator(RunBatchWaitOperator):
     """
     Submit up to 100,000 workflow runs as one batch, wait for them, and publish their ids.
 
@@ -73,17 +63,11 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
     :param staging_uri: ``s3://bucket/prefix/``, where run settings are put that are too many for the
         request (over 100) and where the manifest goes. (templated)
     :param wait_for_completion: Whether to wait until the batch has ended.
-    :param deferrable: Whether to wait in the triggerer, rather than on the worker.
-    :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
-    :param max_failed_runs: How many failed submissions, failed and cancelled runs are borne together: an int,
-        or a float as a fraction of all runs.
-    :param cancel_on_kill: Whether to cancel the batch when a person marks the task or clears it. While the
-        task is deferred, that takes Airflow 3.3 or newer.
-    :param on_timeout: What to do with a batch that has not ended within ``execution_timeout``:
-        ``"cancel"`` or ``"leave"`` it. Either way the task fails.
+
+    The others are those of :class:`~airflow_provider_omics_batch.operators.base.RunBatchWaitOperator`:
+    ``deferrable``, ``poll_interval``, ``max_failed_runs``, ``cancel_on_kill`` and ``on_timeout``.
     """
 
-    aws_hook_class = OmicsHook
     template_fields = aws_template_fields(
         "default_run_setting", "batch_run_settings", "batch_name", "tags", "request_id", "staging_uri"
     )
@@ -92,7 +76,6 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         "batch_run_settings": "json",
         "tags": "json",
     }
-    ui_color = "#e3f4ec"
 
     def __init__(
         self,
@@ -104,103 +87,81 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
         request_id: str | None = None,
         staging_uri: str | None = None,
         wait_for_completion: bool = True,
-        deferrable: bool = True,
-        poll_interval: float = 30,
-        max_failed_runs: float = 0,
-        cancel_on_kill: bool = True,
-        on_timeout: Literal["cancel", "leave"] = "cancel",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_max_failed_runs(max_failed_runs)
-        if on_timeout not in ("cancel", "leave"):
-            raise ValueError(f"on_timeout is 'cancel' or 'leave', not {on_timeout!r}")
         self.default_run_setting = default_run_setting
-        self.batch_run_settings = batch_run_settings
+        self.batch_run_settings = (
+            Once(batch_run_settings) if isinstance(batch_run_settings, Iterator) else batch_run_settings
+        )
         self.batch_name = batch_name
         self.tags = tags
         self.request_id = request_id
         self.staging_uri = staging_uri
         self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.max_failed_runs = max_failed_runs
-        self.cancel_on_kill = cancel_on_kill
-        self.on_timeout = on_timeout
-        self._batch_id: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        deadline = self._deadline(context)
+        batch = self._earlier_submission(context) or self._submit(context)
+        self._push(context, **{key: batch[key] for key in IDENTITY}, batch_ids=[batch["batch_id"]])
+        if not self.wait_for_completion:
+            return Outcome(BatchState(batch["batch_id"], batch["status"], batch["submitted"])).summary()
+        manifest = self.staging_uri and manifest_uri(self.staging_uri, batch["batch_id"], batch["batch_uuid"])
+        return self.wait(context, batch["batch_id"], manifest_uri=manifest, submitted=batch["submitted"])
+
+    def dry_run(self, context: Context | None = None) -> None:
+        """
+        Check and show what would be submitted, without sending or staging anything.
+
+        :param context: What Jinja templates need, such as ``{"ds": "2026-11-22"}``.
+        :raises RunSettingsError: With all that is wrong.
+        """
+        operator = copy.copy(self)
+        if context is not None:
+            operator.render_template_fields({**context, "task": operator})
+        first, total = operator._submission().preview()
+        self.log.info(
+            "Would submit %s runs; the first: %s", "the staged" if total is None else f"{total:,}", first
+        )
+
+    def _earlier_submission(self, context: Context) -> Any:
+        """
+        Return the batch that an earlier try of this task has submitted, where Airflow has kept it.
+
+        Airflow 3.3 keeps it over retries, and over a clear, too: by max_tries the two are told apart.
+        """
+        store = context.get("task_state_store")
+        batch: Any = store.get(STATE_KEY) if store else None
+        if batch is None or batch["max_tries"] != context["ti"].max_tries:
+            return None
+        self.log.info(
+            "Run batch %s was submitted by an earlier try; this one waits for it", batch["batch_id"]
+        )
+        return batch
+
+    def _submit(self, context: Context) -> dict[str, Any]:
         settings, total = self._submission().prepare(lambda: S3Hook(**self._hook_parameters).conn)
         if "s3UriSettings" in settings:
             self.log.info("The run settings are in %s", settings["s3UriSettings"])
-        batch = self.hook.start_run_batch(
+        answer = self.hook.start_run_batch(
             default_run_setting=self.default_run_setting,
             batch_run_settings=settings,
             request_id=self.request_id or self._derived_request_id(context),
             batch_name=self.batch_name,
             tags=self.tags,
         )
-        state = BatchState(batch["id"], batch.get("status") or "CREATING", total or 0)
-        self._batch_id = state.batch_id
+        batch = {
+            "batch_id": answer["id"],
+            "batch_arn": answer.get("arn"),
+            "batch_uuid": answer.get("uuid"),
+            "status": answer.get("status") or "CREATING",
+            "submitted": total or 0,
+            "max_tries": context["ti"].max_tries,
+        }
         count = "the staged" if total is None else f"{total:,}"
-        self.log.info("Run batch %s of %s runs is %s", state.batch_id, count, state.status)
-        # Before the task defers: by its batch_id, a trigger that is cancelled knows whether it was killed.
-        self._push(context, batch_id=state.batch_id, batch_ids=[state.batch_id])
-        self._push(context, batch_arn=batch.get("arn"), batch_uuid=batch.get("uuid"))
-        if not self.wait_for_completion:
-            return Outcome(state).summary()
-        trigger = self._trigger(batch, deadline)
-        if self.deferrable:
-            backstop = timedelta(seconds=deadline - time.time() + BACKSTOP_SECONDS) if deadline else None
-            self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
-        return self.execute_complete(context, asyncio.run(_first_event(trigger)))
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """
-        Publish what became of the batch, then judge it.
-
-        :raises RunBatchFailedError: It did not end well enough.
-        :raises RunBatchTimeoutError: It did not end within ``execution_timeout``.
-        :raises botocore.exceptions.ClientError: AWS did not tell how it ended.
-        """
-        if event and event.get("status") == "timeout":
-            raise self._timed_out(context, event["batch_id"])
-        outcome, manifest = read_event(event)
-        run_ids = self._new_run_ids()
-        if manifest:
-            for record in read_run_manifest(manifest, **self._connection):
-                run_ids.add(record)
-        else:
-            outcome = asyncio.run(self._collect(outcome.state, run_ids))
-        summary = self._publish(context, outcome, run_ids, manifest)
-        if problem := objection(outcome.state, self.max_failed_runs):
-            self._push(context, return_value=summary)
-            raise RunBatchFailedError(problem, outcome.state.batch_id, summary)
-        return summary
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as any deferred task does, also after a timeout of which no trigger lived to tell."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout:
-            ti = context["ti"]
-            batch_id = ti.xcom_pull(task_ids=ti.task_id, key="batch_id", map_indexes=ti.map_index)
-            raise self._timed_out(context, batch_id) from None
-
-    def on_kill(self) -> None:
-        """Cancel the batch when the task is killed while it waits on the worker."""
-        if self._batch_id and self.cancel_on_kill:
-            # The signal may have come in the midst of an event loop, so this one needs a thread of its own.
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(asyncio.run, self._cancel(self._batch_id)).result()
-
-    def dry_run(self) -> None:
-        """Check and show what would be submitted, without sending or staging anything."""
-        first, total = self._submission().preview()
-        self.log.info(
-            "Would submit %s runs; the first: %s", "the staged" if total is None else f"{total:,}", first
-        )
+        self.log.info("Run batch %s of %s runs is %s", batch["batch_id"], count, batch["status"])
+        if store := context.get("task_state_store"):
+            store.set(STATE_KEY, batch)
+        return batch
 
     def _submission(self) -> Submission:
         members = {
@@ -220,93 +181,6 @@ class StartRunBatchOperator(AwsBaseOperator[OmicsHook]):
             run_id=ti.run_id,
             task_id=ti.task_id,
             map_index=-1 if ti.map_index is None else ti.map_index,
-            # A clear raises max_tries, a retry does not.
-            first_try_number=ti.max_tries - (self.retries or 0) + 1,
+            max_tries=ti.max_tries,
             dag_run_start=context["dag_run"].start_date,
         )
-
-    def _deadline(self, context: Context) -> float | None:
-        """Return when to give up waiting, somewhat before Airflow would, in seconds since the epoch."""
-        if self.execution_timeout is None:
-            return None
-        started: datetime = context["ti"].start_date or datetime.now(UTC)
-        seconds = self.execution_timeout.total_seconds()
-        return started.timestamp() + seconds - min(30, seconds / 10)
-
-    def _timed_out(self, context: Context, batch_id: str) -> RunBatchTimeoutError:
-        """Do with the batch what was asked for, publish how far it is, and return the error to raise."""
-        cancelled = self.on_timeout == "cancel" and asyncio.run(self._cancel(batch_id))
-        state = BatchState.from_response(batch_id, self.hook.get_batch(batch_id))
-        run_ids = self._new_run_ids()
-        outcome = asyncio.run(self._collect(state, run_ids))
-        summary = self._publish(context, outcome, run_ids, None)
-        self._push(context, return_value=summary)
-        runs, total = outcome.state.runs, outcome.state.total
-        message = (
-            f"Run batch {batch_id} had not ended within execution_timeout ({self.execution_timeout}) "
-            f"and was {'cancelled' if cancelled else 'left as it is'}: it is {outcome.state.status}, "
-            f"{runs.completed:,} of {total:,} runs completed, {runs.failed:,} failed"
-        )
-        return RunBatchTimeoutError(message, batch_id, summary)
-
-    def _publish(
-        self, context: Context, outcome: Outcome, run_ids: RunIds, manifest: str | None
-    ) -> dict[str, Any]:
-        if run_ids.value is None:
-            place = manifest or "set staging_uri to get a manifest"
-            self.log.warning("The run ids are too many for XCom; %s", place)
-        for failure in outcome.failures:
-            self.log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
-        self._push(context, run_ids=run_ids.value, manifest_uri=manifest)
-        return outcome.summary(manifest)
-
-    def _new_run_ids(self) -> RunIds:
-        return RunIds(conf.getint("omics_batch", "run_ids_max_bytes", fallback=DEFAULT_RUN_IDS_MAX_BYTES))
-
-    async def _cancel(self, batch_id: str) -> bool:
-        return await cancel_run_batch(PatientClient(_BlockingClient(self.hook), self.log), batch_id, self.log)
-
-    def _trigger(self, batch: Mapping[str, Any], deadline: float | None) -> RunBatchTrigger:
-        return RunBatchTrigger(
-            batch_id=batch["id"],
-            manifest_uri=self.staging_uri and manifest_uri(self.staging_uri, batch["id"], batch.get("uuid")),
-            poll_interval=self.poll_interval,
-            deadline=deadline,
-            cancel_on_kill=self.cancel_on_kill,
-            botocore_config=self.botocore_config,
-            **self._connection,
-        )
-
-    @property
-    def _connection(self) -> dict[str, Any]:
-        return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name, "verify": self.verify}
-
-    async def _collect(self, state: BatchState, run_ids: RunIds) -> Outcome:
-        async with shared_client(**self._hook_parameters) as shared:
-            return await collect_runs(PatientClient(shared, self.log), state, run_ids.add, self.log)
-
-    def _push(self, context: Context, **values: Any) -> None:
-        for key, value in values.items():
-            context["ti"].xcom_push(key=key, value=value)
-
-
-class _BlockingClient:
-    """The worker's own client where a coroutine wants one; it is there already, whatever is going on."""
-
-    def __init__(self, hook: OmicsHook) -> None:
-        self._hook = hook
-
-    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        return dict(getattr(self._hook.conn, operation)(**parameters))
-
-
-async def _first_event(trigger: RunBatchTrigger) -> dict[str, Any]:
-    async with aclosing(trigger.run()) as events:
-        event: dict[str, Any] = (await anext(events)).payload
-    return event
-
-
-def _described(failure: Mapping[str, Any]) -> str:
-    if failure["run_id"]:
-        return f"{failure['run_setting_id']} (run {failure['run_id']}) is {failure['run_status']}"
-    return f"{failure['run_setting_id']} could not be submitted"

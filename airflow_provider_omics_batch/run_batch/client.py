@@ -13,7 +13,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from airflow_provider_omics_batch.run_batch.faults import IncompleteAnswerError, is_passing
+from airflow_provider_omics_batch.run_batch.faults import (
+    IncompleteAnswerError,
+    is_about_credentials,
+    is_passing,
+)
 
 Answer = TypeVar("Answer")
 
@@ -21,6 +25,9 @@ Answer = TypeVar("Answer")
 LONGEST_PAUSE = 60
 
 FOREVER = float("inf")
+
+#: Seconds. Credentials that are being rotated come back; a role that the triggerer lacks does not.
+PATIENCE_FOR_CREDENTIALS = 1800
 
 
 class Log(Protocol):
@@ -64,21 +71,22 @@ class PatientClient:
         return await patiently(self._call, operation, required, parameters, log=self._log, patience=patience)
 
     async def pages(
-        self, operation: str, *, required: str, patience: float = FOREVER, **parameters: Any
+        self, operation: str, *, items: str, patience: float = FOREVER, **parameters: Any
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """
         Yield the items of a list operation, a page at a time.
 
         A fault costs the call of one page, where botocore's paginator would have to begin again.
 
-        :param required: The member that holds the items.
+        :param items: The member that holds them.
         :param patience: Seconds, for each page.
         """
         tokens: list[str] = []
         while True:
             start = {"startingToken": tokens[-1]} if tokens else {}
-            page = await self.call(operation, required=required, patience=patience, **parameters, **start)
-            yield page[required]
+            page = await self.call(operation, required=None, patience=patience, **parameters, **start)
+            # No member of an answer is promised, so a list may be missing where it would be empty.
+            yield page.get(items) or []
             following = page.get("nextToken")
             # A token that comes back would send us round for ever.
             if not following or following in tokens:
@@ -87,9 +95,15 @@ class PatientClient:
 
     async def _call(self, operation: str, required: str | None, parameters: dict[str, Any]) -> dict[str, Any]:
         answer = await self._client.call(operation, **parameters)
-        if required is not None and answer.get(required) is None:
-            raise IncompleteAnswerError(operation, required)
+        if (required is not None and answer.get(required) is None) or not _is_json(answer):
+            raise IncompleteAnswerError(operation, required or "content")
         return answer
+
+
+def _is_json(answer: dict[str, Any]) -> bool:
+    """Return whether the service has answered, and not a proxy in its place."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return "html" not in headers.get("content-type", "")
 
 
 async def patiently(
@@ -106,10 +120,16 @@ async def patiently(
         error = state.outcome and state.outcome.exception()
         log.warning("%s: %s; trying again in %.0f s", type(error).__name__, error, state.upcoming_sleep)
 
+    def gives_up(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        about_credentials = error is not None and is_about_credentials(error)
+        limit = min(patience, PATIENCE_FOR_CREDENTIALS) if about_credentials else patience
+        return stop_before_delay(limit)(state)
+
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_passing),
         wait=wait_random_exponential(max=LONGEST_PAUSE),
-        stop=stop_before_delay(patience),
+        stop=gives_up,
         before_sleep=report,
         reraise=True,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     ResponseStreamingError,
@@ -30,14 +32,14 @@ _THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
 )
 
+_NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError)
+
 _PASSING: tuple[type[Exception], ...] = (
+    *_NO_CREDENTIALS,
     BotoConnectionError,
     HTTPClientError,
     ResponseParserError,
     ResponseStreamingError,
-    NoCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
     OSError,
     TimeoutError,
 )
@@ -54,6 +56,18 @@ _ALSO_NEEDED = {
 }
 
 
+_HOST_PREFIX = (
+    "botocore puts workflows- before the host of HealthOmics. For an endpoint that has no such host, like "
+    'the emulator\'s, set "config_kwargs": {"inject_host_prefix": false} in the connection\'s extra'
+)
+
+_ANOTHER_INPUT = (
+    "HealthOmics knows this request id with another input: what the task submits has changed since an "
+    "earlier try, whose batch goes on and is not paid for again. Restore the input to wait for that batch, "
+    "or clear the task to start a new one"
+)
+
+
 class IncompleteAnswerError(Exception):
     """An answer without what makes it one, as a proxy's page with status 200 would be."""
 
@@ -62,7 +76,7 @@ class IncompleteAnswerError(Exception):
 
 
 #: Whatever may go wrong with a call, on this side or on the other.
-FAULTS: tuple[type[Exception], ...] = (ClientError, IncompleteAnswerError, *_PASSING)
+FAULTS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, IncompleteAnswerError, *_PASSING)
 
 
 def code_of(error: BaseException) -> str:
@@ -76,6 +90,11 @@ def is_throttling(error: BaseException) -> bool:
     return code_of(error) in _THROTTLED or _http_status(error) == 429
 
 
+def is_about_credentials(error: BaseException) -> bool:
+    """Return whether there are no credentials, or none that AWS accepts."""
+    return isinstance(error, _NO_CREDENTIALS) or code_of(error) in STALE_CREDENTIALS
+
+
 def is_passing(error: BaseException) -> bool:
     """Return whether the same call may succeed later with nothing done about it."""
     if isinstance(error, ClientError):
@@ -83,13 +102,19 @@ def is_passing(error: BaseException) -> bool:
         if status == 501:
             return False
         return is_throttling(error) or code_of(error) in STALE_CREDENTIALS or status == 408 or status >= 500
-    return isinstance(error, FAULTS)
+    return isinstance(error, (*_PASSING, IncompleteAnswerError))
 
 
 def remedy(error: BaseException) -> str | None:
     """Return what a person can do about a refusal, or ``None`` where AWS's own message says it."""
-    if isinstance(error, ClientError) and code_of(error) == "AccessDeniedException":
-        operation = error.operation_name
+    if isinstance(error, EndpointConnectionError) and "//workflows-" in str(error):
+        return _HOST_PREFIX
+    if not isinstance(error, ClientError):
+        return None
+    operation = error.operation_name
+    if (operation, code_of(error)) == ("StartRunBatch", "ConflictException"):
+        return _ANOTHER_INPUT
+    if code_of(error) == "AccessDeniedException":
         also = _ALSO_NEEDED.get(operation)
         return f"The caller needs omics:{operation}" + (f", {also}" if also else "")
     return None

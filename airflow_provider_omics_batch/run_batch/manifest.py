@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from asgiref.sync import sync_to_async
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient, patiently
-from airflow_provider_omics_batch.run_batch.mapping import Outcome, RunRecord, collect_runs
+from airflow_provider_omics_batch.run_batch.mapping import (
+    PATIENCE_FOR_MAPPING,
+    Outcome,
+    RunRecord,
+    collect_runs,
+)
 from airflow_provider_omics_batch.run_batch.model import json_bytes
 from airflow_provider_omics_batch.run_batch.staging import split_s3_uri, under
 from airflow_provider_omics_batch.run_batch.states import BatchState
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 #: Airflow's own default of ``[core] max_map_length``.
 MAX_CHUNKS = 1024
@@ -47,14 +55,15 @@ async def write_run_manifest(
         outcome = await collect_runs(
             client, state, lambda record: file.write(json_bytes(record) + b"\n"), log
         )
-        await patiently(sync_to_async(_put), file, uri, s3, log=log)
+        client = await sync_to_async(lambda: s3.conn)()
+        # In a thread of its own, so that a large manifest does not hold up what others do in the common one.
+        await patiently(asyncio.to_thread, _put, file, uri, client, log=log, patience=PATIENCE_FOR_MAPPING)
     return outcome
 
 
-def _put(file: IO[bytes], uri: str, s3: S3Hook) -> None:
+def _put(file: IO[bytes], uri: str, client: Any) -> None:
     bucket, key = split_s3_uri(uri)
     file.seek(0)
-    client: Any = s3.conn
     client.put_object(Bucket=bucket, Key=key, Body=file, ContentType="application/jsonl")
 
 
@@ -64,6 +73,7 @@ def read_run_manifest(
     aws_conn_id: str | None = "aws_default",
     region_name: str | None = None,
     verify: bool | str | None = None,
+    botocore_config: dict[str, Any] | None = None,
 ) -> Iterator[RunRecord]:
     """
     Yield the records of a manifest, one at a time.
@@ -72,9 +82,14 @@ def read_run_manifest(
     :param aws_conn_id: The connection by which S3 is read.
     :param region_name: Region of the connection's client.
     :param verify: Whether, or with which CA bundle, to verify certificates.
+    :param botocore_config: Configuration of the client; takes the place of the connection's own.
     """
+    # Not needed by those who only cut run ids into pieces, and not cheap.
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
     bucket, key = split_s3_uri(uri)
-    s3: Any = S3Hook(aws_conn_id=aws_conn_id, region_name=region_name, verify=verify).conn
+    hook = S3Hook(aws_conn_id=aws_conn_id, region_name=region_name, verify=verify, config=botocore_config)
+    s3: Any = hook.conn
     with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
         for line in body.iter_lines():
             yield json.loads(line)

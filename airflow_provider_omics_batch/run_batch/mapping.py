@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypedDict
 
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
 from airflow_provider_omics_batch.run_batch.model import json_bytes
-from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, Runs
+from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, Runs, plain
 
 #: So many failures are told with the task's result, where they are read by people.
 SHOWN_FAILURES = 10
@@ -20,11 +21,12 @@ SHOWN_FAILURES = 10
 #: For so many failed runs the reason is asked for, with one GetRun each.
 MAX_REASONS = 1_000
 
+#: Seconds for a page of the mapping, and for getting those of its runs that a list has left out.
+PATIENCE_FOR_MAPPING = 3600
+PAUSES_BEFORE_LISTING_AGAIN = (2, 10, 30, 60)
+
 #: Seconds. A batch that has ended must not be kept from its task by what is good to know.
 PATIENCE_FOR_DETAILS = 300
-
-#: Characters of a failure's message that go with the task's result.
-MAX_MESSAGE_LENGTH = 300
 
 
 class RunRecord(TypedDict):
@@ -88,25 +90,35 @@ async def collect_runs(
     """
     statuses = await _run_statuses(client, state, log)
     details = _Details(client, log)
-    outcome = Outcome(state)
-    seen: set[str] = set()
-    counts = Counter[str]()
-    async for page in client.pages("list_runs_in_batch", required="runs", batchId=state.batch_id):
-        for item in page:
-            record = _record(state.batch_id, item, statuses)
-            if record["run_setting_id"] in seen:
-                continue
-            seen.add(record["run_setting_id"])
-            counts[record["run_status"] or f"submission {record['submission_status']}"] += 1
-            message = await details.add_to(record)
-            if _went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
-                outcome.failures.append(_failure(record, message))
-            keep(record)
-    if statuses.recount:
+    outcome, counts = Outcome(state), Counter[str]()
+    async for item in _all_items(client, state, log):
+        record = _record(state.batch_id, item, statuses)
+        message = await details.add_to(record)
+        counts[record["run_status"] or f"submission {record['submission_status']}"] += 1
+        if _went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
+            outcome.failures.append(_failure(record, message))
+        keep(record)
+    if statuses.recount or (state.status == PROCESSED and counts.total() != state.total):
         outcome.state = _recounted(state, counts)
-    if len(seen) < state.total:
-        log.warning("HealthOmics listed %d of the batch's %d runs", len(seen), state.total)
     return outcome
+
+
+async def _all_items(client: PatientClient, state: BatchState, log: Log) -> AsyncIterator[dict[str, Any]]:
+    """Yield each run of a batch once, listing them again as long as a batch that was processed lacks some."""
+    seen: set[str] = set()
+    for pause in (*PAUSES_BEFORE_LISTING_AGAIN, None):
+        async for page in client.pages(
+            "list_runs_in_batch", items="runs", patience=PATIENCE_FOR_MAPPING, batchId=state.batch_id
+        ):
+            for item in page:
+                if item.get("runSettingId") and item["runSettingId"] not in seen:
+                    seen.add(item["runSettingId"])
+                    yield item
+        if state.status != PROCESSED or len(seen) >= state.total:
+            return
+        log.warning("HealthOmics listed %d of the batch's %d runs", len(seen), state.total)
+        if pause is not None:
+            await asyncio.sleep(pause)
 
 
 @dataclass(frozen=True)
@@ -144,11 +156,11 @@ async def _list_statuses(client: PatientClient, batch_id: str, status: str | Non
     filters = {"batchId": batch_id, **({"status": status} if status else {})}
     statuses: dict[str, str] = {}
     try:
-        async for page in client.pages(
-            "list_runs", required="items", patience=PATIENCE_FOR_DETAILS, **filters
-        ):
+        async for page in client.pages("list_runs", items="items", patience=PATIENCE_FOR_DETAILS, **filters):
             statuses |= {
-                item["id"]: item["status"] for item in page if item.get("batchId") in (batch_id, None)
+                item["id"]: item.get("status", "")
+                for item in page
+                if item.get("id") and item.get("batchId") in (batch_id, None)
             }
     except ClientError as error:
         # Two filters at a time are neither documented nor forbidden.
@@ -180,8 +192,8 @@ class _Details:
                 self._left = 0
                 self._log.warning("Why runs failed is not known: %s", remedy(error) or error)
             return None
-        record["failure_reason"] = run.get("failureReason")
-        return run.get("statusMessage")
+        record["failure_reason"] = plain(run.get("failureReason"))
+        return plain(run.get("statusMessage"))
 
 
 def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunRecord:
@@ -193,8 +205,8 @@ def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunReco
         run_uuid=item.get("runInternalUuid"),
         batch_id=batch_id,
         submission_status=item.get("submissionStatus"),
-        submission_failure_reason=item.get("submissionFailureReason"),
-        submission_failure_message=item.get("submissionFailureMessage"),
+        submission_failure_reason=plain(item.get("submissionFailureReason")),
+        submission_failure_message=plain(item.get("submissionFailureMessage")),
         run_status=None,
         failure_reason=None,
     )
@@ -220,7 +232,7 @@ def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
         "submission_status": record["submission_status"],
         "run_status": record["run_status"],
         "reason": reason,
-        "message": message[:MAX_MESSAGE_LENGTH] if message else None,
+        "message": message,
     }
 
 

@@ -75,8 +75,7 @@ def _compile_structure(shape: Any) -> Check:
                 problems.append(
                     Problem(
                         str(name),
-                        f"is not known to botocore {botocore_version}, maybe to a newer one; "
-                        f"{did_you_mean(str(name), checks)}",
+                        f"is not known to botocore {botocore_version}; {did_you_mean(str(name), checks)}",
                     )
                 )
         return problems
@@ -154,7 +153,8 @@ def _compile_size(shape: Any, unit: str) -> Callable[[int], Sequence[Problem]]:
             return FINE
         if size == 0:
             return [Problem("", "is empty")]
-        return [Problem("", f"has {size} {unit}, allowed are {least} to {most}")]
+        allowed = f"{least} to {most}" if least != most else f"exactly {most}"
+        return [Problem("", f"has {size} {unit}, allowed are {allowed}")]
 
     return check
 
@@ -195,6 +195,8 @@ def _below(name: str, problems: Sequence[Problem]) -> Sequence[Problem]:
 
 def _shown(value: Any) -> str:
     text = repr(value)
+    if value is None:
+        return "null (None)"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '…'}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 from airflow_provider_omics_batch.run_batch.states import BatchState
@@ -12,6 +13,9 @@ LONGEST_WHILE_RUNNING = 60
 
 #: The next look comes when this share of the time that is left has passed.
 SHARE_OF_TIME_LEFT = 0.1
+
+#: By this share a look may come earlier.
+JITTER = 0.2
 
 
 @dataclass
@@ -58,7 +62,9 @@ class Pace:
         """Return seconds, at least ``poll_interval``."""
         submitting = self._before is not None and _work_left(self._before[1])["submissions"] > 0
         longest = LONGEST_WHILE_SUBMITTING if submitting else LONGEST_WHILE_RUNNING
-        return max(self.poll_interval, min(longest, (self.seconds_left or 0) * SHARE_OF_TIME_LEFT))
+        interval = min(longest, (self.seconds_left or 0) * SHARE_OF_TIME_LEFT)
+        # Batches that were started together are not looked at together for ever.
+        return max(self.poll_interval, interval * random.uniform(1 - JITTER, 1))  # noqa: S311
 
 
 def _work_left(state: BatchState) -> dict[str, int]:

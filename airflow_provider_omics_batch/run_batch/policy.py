@@ -45,6 +45,10 @@ def objection(state: BatchState, max_failed_runs: float = 0) -> str | None:
     if state.status != PROCESSED:
         reason = f": {state.failure_reason}" if state.failure_reason else ""
         return f"Run batch {state.batch_id} is {state.status}{reason}"
+    if not state.total:
+        return (
+            f"Run batch {state.batch_id} was processed, but HealthOmics does not tell what became of its runs"
+        )
     lost = {
         "could not be submitted": state.submissions.failed,
         "failed": state.runs.failed,

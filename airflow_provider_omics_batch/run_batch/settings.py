@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,25 @@ from airflow_provider_omics_batch.run_batch.model import Problem, compile_check,
 from airflow_provider_omics_batch.run_batch.sheets import BadRow, SampleSheet
 
 RunSetting = dict[str, Any]
+
+
+class Once:
+    """
+    What can be iterated once, like a generator, as an argument of an operator.
+
+    Airflow stores a new version of a Dag whose representation has changed, and a generator's has its address.
+    """
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __repr__(self) -> str:
+        return f"<{type(self._items).__name__}>"
+
+
 #: Where a run setting stands ("row 17"), for error messages, and the setting.
 Placed = tuple[str, RunSetting | BadRow]
 
@@ -22,6 +42,9 @@ MAX_PARAMETERS_BYTES = 256_000
 
 #: So many problems are reported at once.
 MAX_PROBLEMS = 20
+
+_S3_BUCKET = re.compile(r"s3://[^/]+")
+_S3_OBJECT = re.compile(r"s3://[^/]+/.{1,740}$")
 
 _UNION = ("inlineSettings", "s3UriSettings")
 
@@ -66,9 +89,11 @@ def staged_by_author(given: Any) -> str | None:
             )
     if len(given) != 1:
         raise RunSettingsError(f"batch_run_settings must have exactly one of {' and '.join(_UNION)}")
-    uri = given.get("s3UriSettings")
-    if uri is not None and not str(uri).startswith("s3://"):
-        raise RunSettingsError(f"batch_run_settings: s3UriSettings must begin with s3://, not {uri!r}")
+    if "inlineSettings" in given:
+        return None
+    uri = given["s3UriSettings"]
+    if not isinstance(uri, str) or not _S3_OBJECT.match(uri):
+        raise RunSettingsError(f"batch_run_settings: s3UriSettings must be s3://bucket/key, not {uri!r:.80}")
     return uri
 
 
@@ -147,8 +172,7 @@ class RequestChecker:
             else:
                 yield setting
             if len(problems) >= MAX_PROBLEMS:
-                problems.append(f"… {place} and what comes after it have not been looked at further")
-                break
+                raise RunSettingsError(*problems, rest=f"What comes after {place} has not been looked at")
         if problems:
             raise RunSettingsError(*problems)
         if not seen:
@@ -160,8 +184,8 @@ def _problems_beyond_model(setting: Any) -> Iterator[Problem]:
     if not isinstance(setting, Mapping):
         return
     output_uri = setting.get("outputUri")
-    if isinstance(output_uri, str) and output_uri and not output_uri.startswith("s3://"):
-        yield Problem("outputUri", f"must begin with s3://, not {output_uri!r}")
+    if isinstance(output_uri, str) and output_uri and not _S3_BUCKET.match(output_uri):
+        yield Problem("outputUri", f"must be of the form s3://bucket/prefix/, not {output_uri!r:.80}")
     if setting.get("workflowType") == "READY2RUN":
         yield Problem("workflowType", "is READY2RUN, which HealthOmics does not run in batches; use StartRun")
     if "cacheBehavior" in setting and "cacheId" not in setting:

@@ -8,15 +8,19 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import PurePosixPath
-from typing import IO, Any, ClassVar, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch.model import did_you_mean
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 #: A row by its column names.
 Row = Mapping[str, Any]
@@ -55,18 +59,6 @@ class SampleSheet:
     :param engine_settings: Settings for the workflow engine.
     """
 
-    template_fields: ClassVar[Sequence[str]] = (
-        "uri",
-        "run_setting_id",
-        "parameters",
-        "name",
-        "output_uri",
-        "priority",
-        "run_tags",
-        "output_bucket_owner_id",
-        "engine_settings",
-    )
-
     uri: str | os.PathLike[str]
     run_setting_id: str = field(kw_only=True)
     parameters: Mapping[str, Any] | None = field(default=None, kw_only=True)
@@ -79,6 +71,27 @@ class SampleSheet:
 
     def __post_init__(self) -> None:
         self.uri = os.fspath(self.uri)
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the sheet as Airflow stores and shows it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @staticmethod
+    def deserialize(data: dict[str, Any], version: int) -> SampleSheet:
+        """Return a sheet that was stored, as XCom for example."""
+        return SampleSheet(**data)
+
+    def resolve(self, context: Context) -> SampleSheet:
+        """
+        Return the sheet with its templates rendered; Airflow calls this when it renders the task.
+
+        A new one, since the task instances of a mapped task share the sheet that was given.
+        """
+        operator = context["task"]
+        rendered = {
+            item.name: operator.render_template(getattr(self, item.name), context) for item in fields(self)
+        }
+        return replace(self, **rendered)
 
     def run_settings(self, aws_conn_id: str | None = None) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
         """
@@ -98,6 +111,8 @@ class SampleSheet:
                 setting = _typed(fill(row))
             except KeyError as missing:
                 yield number, BadRow(f"has no {missing.args[0]!r}; {did_you_mean(str(missing.args[0]), row)}")
+            except _EmptyCellError as empty:
+                yield number, BadRow(f"has nothing in column {str(empty)!r}")
             else:
                 yield number, setting
         if not number:
@@ -122,8 +137,14 @@ class SampleSheet:
                 yield from read(text, columns)
         except FileNotFoundError:
             raise RunSettingsError(f"There is no sample sheet at {self.uri}") from None
-        except (_BadSheetError, UnicodeDecodeError, gzip.BadGzipFile, csv.Error) as error:
+        except UnicodeDecodeError as error:
+            raise RunSettingsError(f"Sample sheet {self.uri} is not UTF-8 text: {error}") from error
+        except (_BadSheetError, csv.Error, EOFError, zlib.error, OSError) as error:
             raise RunSettingsError(f"Sample sheet {self.uri}: {error}") from error
+
+
+class _EmptyCellError(Exception):
+    """A row has no value where a text needs one; the column's name."""
 
 
 class _BadSheetError(Exception):
@@ -154,22 +175,35 @@ def _reader(uri: str) -> Callable[[IO[str], set[str]], Iterator[NumberedRow]]:
 
 
 def _read_delimited(delimiter: str, text: IO[str], columns: set[str]) -> Iterator[NumberedRow]:
-    rows = enumerate(csv.reader(text, delimiter=delimiter), start=1)
-    header = [name.strip() for name in next(rows, (1, []))[1]]
-    if repeated := sorted({name for name in header if header.count(name) > 1}):
-        raise _BadSheetError(f"more than one column is called {', '.join(map(repr, repeated))}")
-    if header and (missing := sorted(columns.difference(header))):
-        raise _BadSheetError(
-            "; ".join(f"there is no column {name!r}, {did_you_mean(name, header)}" for name in missing)
-        )
-    for number, cells in rows:
-        values = [cell.strip() for cell in cells]
+    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
+    rows = ((number, [cell.strip() for cell in cells]) for number, cells in enumerate(reader, start=1))
+    header = next((cells for _, cells in rows if any(cells)), [])
+    _check_header(header, columns)
+    for number, values in rows:
         if not any(values):
             continue
-        if len(values) == len(header):
-            yield number, dict(zip(header, values, strict=True))
-        else:
+        if len(values) != len(header):
             yield number, BadRow(f"has {len(values)} cells under {len(header)} columns")
+        elif any("\n" in value or "\r" in value for value in values):
+            # It would take the rows up to the next quote for a part of itself.
+            yield number, BadRow("has a quote that is not closed on its line")
+        else:
+            yield number, dict(zip(header, values, strict=True))
+
+
+def _check_header(header: list[str], columns: set[str]) -> None:
+    named = [name for name in header if name]
+    if len(named) == 1 and (found := re.search(r"[;,\t|]", named[0])):
+        raise _BadSheetError(
+            f"its only column is {named[0]!r}: is it separated by {found[0]!r}? "
+            "A .csv is separated by commas, a .tsv by tabs"
+        )
+    if repeated := sorted({name for name in named if named.count(name) > 1}):
+        raise _BadSheetError(f"more than one column is called {', '.join(map(repr, repeated))}")
+    if named and (missing := sorted(columns.difference(named))):
+        raise _BadSheetError(
+            "; ".join(f"there is no column {name!r}, {did_you_mean(name, named)}" for name in missing)
+        )
 
 
 def _read_jsonl(text: IO[str], columns: set[str]) -> Iterator[NumberedRow]:
@@ -214,13 +248,22 @@ def _compile(template: Any) -> Callable[[Row], Any]:
     if whole := _COLUMN.fullmatch(template):
         column = whole[1]
         return lambda row: row[column]
-    return lambda row: _COLUMN.sub(lambda found: str(row[found[1]]), template)
+    return lambda row: _COLUMN.sub(lambda found: _text(row, found[1]), template)
+
+
+def _text(row: Row, column: str) -> str:
+    """Return a value as a part of a longer text, which without it would be a path to nowhere."""
+    if row[column] in (None, ""):
+        raise _EmptyCellError(column)
+    return str(row[column])
 
 
 def _typed(setting: dict[str, Any]) -> dict[str, Any]:
-    """Give the members that are text in the API, or a number, that type."""
-    for member, value in setting.items():
-        if member in ("runSettingId", "name", "outputUri", "outputBucketOwnerId"):
+    """Give each member the type it has in the API, and leave out the optional ones that a row has not."""
+    for member, value in list(setting.items()):
+        if value in ("", None) and member != "runSettingId":
+            del setting[member]
+        elif member in ("runSettingId", "name", "outputUri", "outputBucketOwnerId") and value is not None:
             setting[member] = str(value)
         elif member == "priority" and isinstance(value, str) and value.isdecimal():
             setting[member] = int(value)

@@ -26,8 +26,8 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 
     :raises ValueError: It is no S3 URI.
     """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
+    bucket, _, key = str(uri).removeprefix("s3://").partition("/")
+    if not str(uri).startswith("s3://") or not bucket:
         raise ValueError(f"{uri!r} is not of the form s3://bucket/key")
     return bucket, key
 

@@ -8,6 +8,9 @@ from typing import Any
 
 PROCESSED = "PROCESSED"
 
+#: Characters of a reason or a message that are handed on.
+MAX_TEXT_LENGTH = 300
+
 #: The batch will not change by itself any more, or its runs are being deleted.
 #: Any status that is not listed here, one that AWS adds later included, means: go on waiting.
 ENDED = frozenset({PROCESSED, "FAILED", "CANCELLED", "RUNS_DELETING", "RUNS_DELETED", "RUNS_DELETE_FAILED"})
@@ -66,20 +69,22 @@ class BatchState:
     failure_reason: str | None = None
 
     @classmethod
-    def from_response(cls, batch_id: str, response: Mapping[str, Any]) -> BatchState:
+    def from_response(cls, batch_id: str, response: Mapping[str, Any], submitted: int = 0) -> BatchState:
         """
         Read an answer of ``GetBatch``, in which no member is promised.
 
+        :param submitted: Runs that were submitted, for an answer that has no total.
         :raises KeyError: The answer has no status, so it is no answer.
         """
         submissions = Submissions.from_response(response.get("submissionSummary") or {})
+        counted = response.get("totalRuns") or sum(asdict(submissions).values())
         return cls(
             batch_id=batch_id,
             status=response["status"],
-            total=response.get("totalRuns") or sum(asdict(submissions).values()),
+            total=counted or submitted,
             submissions=submissions,
             runs=Runs.from_response(response.get("runSummary") or {}),
-            failure_reason=response.get("failureReason"),
+            failure_reason=plain(response.get("failureReason")),
         )
 
     @property
@@ -90,6 +95,18 @@ class BatchState:
     def unaccounted(self) -> int:
         """Runs that the counts of an ended batch say nothing about."""
         return max(0, self.total - self.submissions.failed - self.runs.ended)
+
+
+def plain(text: str | None) -> str | None:
+    """
+    Return a text of the service as a single line of bounded length, safe for logs and for XCom.
+
+    :param text: What a workflow or its author may have put there: any length, line breaks, escape sequences.
+    """
+    if not text:
+        return None
+    printable = "".join(char if char.isprintable() else " " for char in text[: MAX_TEXT_LENGTH + 1])
+    return printable if len(printable) <= MAX_TEXT_LENGTH else f"{printable[: MAX_TEXT_LENGTH - 1]}…"
 
 
 def _count(counts: Mapping[str, Any], name: str) -> int:

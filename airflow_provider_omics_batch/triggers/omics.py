@@ -9,12 +9,12 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.hooks.shared import shared_client
 from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
 from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.events import ended, refused, timed_out
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
 from airflow_provider_omics_batch.run_batch.manifest import write_run_manifest
 from airflow_provider_omics_batch.run_batch.mapping import Outcome
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
@@ -35,12 +35,14 @@ class RunBatchTrigger(BaseTrigger):
     :param batch_id: The batch to wait for.
     :param manifest_uri: Where the runs' records go, as ``s3://…``; ``None`` for no manifest.
     :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
+    :param submitted: Runs that were submitted, should HealthOmics not tell how many there are.
     :param deadline: When to give up waiting, in seconds since the epoch; ``None`` for never.
     :param cancel_on_kill: Whether to cancel the batch when a person ends the task (Airflow 3.3 or newer).
     :param aws_conn_id: The Airflow connection used for AWS credentials.
     :param region_name: AWS region of the batch.
     :param verify: Whether, or with which CA bundle, to verify certificates.
     :param botocore_config: Configuration of the botocore client; takes the place of the connection's own.
+        Stored as clear text like the rest, so proxies with a password belong into the connection.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class RunBatchTrigger(BaseTrigger):
         batch_id: str,
         manifest_uri: str | None = None,
         poll_interval: float = 30,
+        submitted: int = 0,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
         aws_conn_id: str | None = "aws_default",
@@ -60,6 +63,7 @@ class RunBatchTrigger(BaseTrigger):
         self.batch_id = batch_id
         self.manifest_uri = manifest_uri
         self.poll_interval = poll_interval
+        self.submitted = submitted
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.aws_conn_id = aws_conn_id
@@ -73,6 +77,7 @@ class RunBatchTrigger(BaseTrigger):
             "batch_id": self.batch_id,
             "manifest_uri": self.manifest_uri,
             "poll_interval": self.poll_interval,
+            "submitted": self.submitted,
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
             "aws_conn_id": self.aws_conn_id,
@@ -96,7 +101,7 @@ class RunBatchTrigger(BaseTrigger):
         async with shared_client(**self.hook_params) as shared:
             try:
                 event = await self._watch(PatientClient(shared, self.log))
-            except ClientError as error:
+            except FAULTS as error:
                 event = refused(self.batch_id, error)
         yield TriggerEvent(event)
 
@@ -116,12 +121,21 @@ class RunBatchTrigger(BaseTrigger):
         try:
             async with asyncio.timeout(None if self.deadline is None else self.deadline - time.time()):
                 state = await watch_run_batch(
-                    client, self.batch_id, poll_interval=self.poll_interval, log=self.log
+                    client,
+                    self.batch_id,
+                    poll_interval=self.poll_interval,
+                    log=self.log,
+                    submitted=self.submitted,
                 )
         except TimeoutError:
             return timed_out(self.batch_id)
         if self.manifest_uri is None:
             return ended(Outcome(state))
-        s3 = S3Hook(**self.hook_params)
-        outcome = await write_run_manifest(client, state, self.manifest_uri, s3, self.log)
+        try:
+            s3 = S3Hook(**self.hook_params)
+            outcome = await write_run_manifest(client, state, self.manifest_uri, s3, self.log)
+        except FAULTS as error:
+            # A batch that has been paid for does not fail for want of a list.
+            self.log.error("There is no manifest at %s: %s", self.manifest_uri, remedy(error) or error)
+            return ended(Outcome(state))
         return ended(outcome, self.manifest_uri)

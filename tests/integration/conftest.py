@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -110,3 +111,23 @@ def _emulator(server: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     server.configure()
     server.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return server
+
+
+def answer(status: str, body: bytes = b"", **headers: str) -> Application:
+    """Return an application that answers one request in the emulator's place."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response(status, [("Content-Length", str(len(body))), *headers.items()])
+        return [body]
+
+    return application
+
+
+def hang_up(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError
+
+
+def refuse(code: str, status: int) -> Application:
+    body = json.dumps({"message": "not now"}).encode()
+    return answer(f"{status} {code}", body, **{"x-amzn-ErrorType": code, "Content-Type": "application/json"})

@@ -14,6 +14,13 @@ from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.exceptions import TaskDeferred
 
 
+class StateStore(dict[str, Any]):
+    """What Airflow 3.3 keeps for a task over its tries."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
 class TaskInstance:
     """What an operator asks of its task instance, and the XCom that it pushes."""
 
@@ -26,6 +33,7 @@ class TaskInstance:
         self.start_date = datetime.now(UTC)
         self.xcom: dict[str, Any] = {}
         self.deferred: TaskDeferred | None = None
+        self.state_store: StateStore | None = None
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[key] = json.loads(json.dumps(value))
@@ -37,7 +45,8 @@ class TaskInstance:
     @property
     def context(self) -> Any:
         dag_run = SimpleNamespace(start_date=datetime(2026, 11, 22, tzinfo=UTC))
-        return {"ti": self, "dag_run": dag_run}
+        context = {"ti": self, "dag_run": dag_run}
+        return context if self.state_store is None else {**context, "task_state_store": self.state_store}
 
     def run(self, operator: BaseOperator) -> Any:
         """Run a task to its end, as worker, database and triggerer would do it in turn."""

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import json
-import socket
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
+from structlog.testing import capture_logs
 
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
-from tests.integration.conftest import BUCKET, Application, Emulator
-from tests.integration.tasks import TaskInstance
+from tests.integration.conftest import BUCKET, Emulator, answer, hang_up, refuse
+from tests.integration.tasks import StateStore, TaskInstance
 
 DEFAULT = {
     "workflowId": "1234567",
@@ -279,7 +280,10 @@ def test_a_bad_row_of_a_sheet_is_named_before_anything_is_sent(
     path.write_text("sample,out\n" + "".join(f"S{n},s3://out/\n" for n in range(15)) + "S15,gs://out/\n")
     sheet = SampleSheet(path, run_setting_id="{sample}", output_uri="{out}")
 
-    with pytest.raises(RunSettingsError, match=r"^row 17: outputUri must begin with s3://, not 'gs://out/'$"):
+    with pytest.raises(
+        RunSettingsError,
+        match=r"^row 17: outputUri must be of the form s3://bucket/prefix/, not 'gs://out/'$",
+    ):
         TaskInstance().run(start(sheet))
 
     assert not emulator.requests
@@ -298,26 +302,6 @@ def test_a_dry_run_checks_everything_and_sends_nothing(
 def test_what_the_service_refuses_stays_a_client_error(start: Start, emulator: Emulator) -> None:
     with pytest.raises(ClientError, match="ValidationException"):
         TaskInstance().run(start({"s3UriSettings": "s3://no-such-bucket/settings.json"}))
-
-
-def answer(status: str, body: bytes = b"", **headers: str) -> Application:
-    """Return an application that answers one request in the emulator's place."""
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        start_response(status, [("Content-Length", str(len(body))), *headers.items()])
-        return [body]
-
-    return application
-
-
-def hang_up(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError
-
-
-def refuse(code: str, status: int) -> Application:
-    body = json.dumps({"message": "not now"}).encode()
-    return answer(f"{status} {code}", body, **{"x-amzn-ErrorType": code, "Content-Type": "application/json"})
 
 
 @pytest.fixture(name="no_pauses")
@@ -408,6 +392,7 @@ def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emu
         "batch_id": ti.xcom["batch_id"],
         "manifest_uri": ti.xcom["manifest_uri"],
         "poll_interval": 0.05,
+        "submitted": 1,
         "deadline": None,
         "cancel_on_kill": True,
         "aws_conn_id": "aws_default",
@@ -415,3 +400,87 @@ def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emu
         "verify": None,
         "botocore_config": None,
     }
+
+
+def test_a_retry_waits_for_its_batch_whatever_it_is_given_now(start: Start, emulator: Emulator) -> None:
+    """A sheet that has changed, or has gone, must not be paid for twice."""
+    first, second = TaskInstance(max_tries=2), TaskInstance(max_tries=2)
+    first.state_store = second.state_store = StateStore()
+
+    first.run(start(settings(2), retries=2))
+    second.run(start(SampleSheet("gone.csv", run_setting_id="{sample}"), retries=5))
+
+    assert len(emulator.batches) == 1
+    assert second.xcom == first.xcom
+
+
+def test_a_clear_starts_a_new_batch_though_airflow_has_kept_the_old(start: Start, emulator: Emulator) -> None:
+    first, cleared = TaskInstance(max_tries=0), TaskInstance(max_tries=1)
+    first.state_store = cleared.state_store = StateStore()
+
+    first.run(start(settings(2)))
+    cleared.run(start(settings(2)))
+
+    assert len(emulator.batches) == 2
+
+
+def test_another_input_under_the_same_request_id_is_told_with_the_way_out(emulator: Emulator) -> None:
+    def start(count: int) -> StartRunBatchOperator:
+        return StartRunBatchOperator(
+            task_id="call_variants",
+            default_run_setting=DEFAULT,
+            batch_run_settings=settings(count),
+            wait_for_completion=False,
+        )
+
+    TaskInstance().run(start(2))
+    with capture_logs() as logged, pytest.raises(ClientError, match="ConflictException"):
+        TaskInstance().run(start(3))
+
+    assert any("or clear the task to start a new one" in line["event"] for line in logged)
+    assert len(emulator.batches) == 1
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_an_answer_that_is_none_is_asked_for_again(start: Start, emulator: Emulator) -> None:
+    emulator.faults.append(answer("200 OK", b"<html>please log in</html>", **{"Content-Type": "text/html"}))
+
+    TaskInstance().run(start(settings(2)))
+
+    assert len(emulator.batches) == 1
+
+
+def test_a_manifest_that_cannot_be_written_costs_only_itself(start: Start, emulator: Emulator) -> None:
+    ti = TaskInstance()
+
+    ti.run(start(settings(2), staging_uri="s3://no-such-bucket/"))
+
+    assert ti.xcom["manifest_uri"] is None
+    assert list(ti.xcom["run_ids"]) == ["S0", "S1"]
+
+
+def test_a_permission_that_is_missing_while_waiting_is_named(start: Start, emulator: Emulator) -> None:
+    operator = start(settings(2))
+    original = operator.hook.start_run_batch
+
+    def then_refuse(**request: Any) -> Any:
+        batch = original(**request)
+        emulator.faults.append(refuse("AccessDeniedException", 403))
+        return batch
+
+    operator.hook.start_run_batch = then_refuse
+    with capture_logs() as logged, pytest.raises(ClientError, match="AccessDeniedException"):
+        TaskInstance().run(operator)
+
+    assert any(line["event"] == "The caller needs omics:GetBatch" for line in logged)
+
+
+def test_missing_credentials_are_told_at_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    del connection["login"], connection["password"]
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+    with pytest.raises(NoCredentialsError):
+        TaskInstance().run(start(settings(1)))

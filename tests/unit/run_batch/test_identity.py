@@ -12,7 +12,7 @@ SUBMISSION: dict[str, Any] = {
     "run_id": "scheduled__2026-11-22",
     "task_id": "call_variants",
     "map_index": -1,
-    "first_try_number": 1,
+    "max_tries": 1,
     "dag_run_start": datetime(2026, 11, 22, 3, tzinfo=UTC),
     "round_number": 0,
 }
@@ -25,7 +25,7 @@ SUBMISSION: dict[str, Any] = {
         {"run_id": "manual__2026-11-22"},
         {"task_id": "joint_calling"},
         {"map_index": 0},
-        {"first_try_number": 3},
+        {"max_tries": 3},
         {"dag_run_start": datetime(2026, 11, 22, 4, tzinfo=UTC)},
         {"round_number": 1},
     ],

@@ -189,14 +189,45 @@ async def test_a_run_listed_twice_is_recorded_once(log: logging.Logger) -> None:
     assert list(statuses(records)) == ["A", "B"]
 
 
-async def test_runs_missing_from_the_list_are_told(
-    log: logging.Logger, caplog: pytest.LogCaptureFixture
+async def test_a_list_that_lacks_runs_is_read_again(log: logging.Logger, naps: list[float]) -> None:
+    """A mapping with holes would lose samples without a word."""
+    state = BatchState("7", "PROCESSED", 3, Submissions(3), Runs(completed=3))
+    complete = {"runs": [item("A", "1"), item("B", "2"), item("C", "3")]}
+    client = ScriptedClient(list_runs_in_batch=[{}, {"runs": [item("B", "2")]}, complete])
+
+    outcome, records = await collect(client, state, log)
+
+    assert sorted(statuses(records)) == ["A", "B", "C"]
+    assert outcome == Outcome(state)
+
+
+async def test_runs_that_no_list_ever_has_are_not_accounted_for(
+    log: logging.Logger, naps: list[float]
 ) -> None:
     state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=2))
 
-    await collect(ScriptedClient(list_runs_in_batch={"runs": [item("A", "1")]}), state, log)
+    outcome, _ = await collect(ScriptedClient(list_runs_in_batch={"runs": [item("A", "1")]}), state, log)
 
-    assert "HealthOmics listed 1 of the batch's 2 runs" in caplog.text
+    assert outcome.state.unaccounted == 1
+
+
+async def test_a_total_that_is_too_low_is_set_right(log: logging.Logger) -> None:
+    state = BatchState("7", "PROCESSED", 1, Submissions(1), Runs(completed=1))
+    client = ScriptedClient(list_runs_in_batch={"runs": [item("A", "1"), item("B")]})
+
+    outcome, _ = await collect(client, state, log)
+
+    assert (outcome.state.total, outcome.state.submissions.failed) == (2, 1)
+
+
+async def test_an_answer_without_a_list_is_an_empty_list(log: logging.Logger) -> None:
+    """The service model promises no member of an answer."""
+    state = BatchState("7", "FAILED", 2)
+
+    outcome, records = await collect(ScriptedClient(list_runs_in_batch={}, list_runs={}), state, log)
+
+    assert records == []
+    assert outcome.state.status == "FAILED"
 
 
 async def test_a_missing_permission_costs_the_details_and_not_the_mapping(
@@ -216,7 +247,7 @@ async def test_a_missing_permission_costs_the_details_and_not_the_mapping(
 
 
 @pytest.mark.parametrize(
-    "fault", [error("InternalServerException", 500, "ListRuns"), error("NotImplemented", 501, "ListRuns"), {}]
+    "fault", [error("InternalServerException", 500, "ListRuns"), error("NotImplemented", 501, "ListRuns")]
 )
 async def test_a_service_that_cannot_tell_the_outcome_of_runs_does_not_hold_up_the_task(
     log: logging.Logger, monkeypatch: pytest.MonkeyPatch, fault: object
@@ -290,6 +321,16 @@ async def test_a_page_that_fails_is_asked_for_again_and_not_those_before_it(
 
     assert list(statuses(records)) == ["A", "B"]
     assert [parameters.get("startingToken") for _, parameters in client.calls] == [None, "t", "t"]
+
+
+async def test_texts_of_the_service_are_made_fit_for_logs_and_xcom(log: logging.Logger) -> None:
+    state = BatchState("7", "PROCESSED", 1, Submissions(0, 1))
+    texts = {"submissionFailureReason": "R" * 500_000, "submissionFailureMessage": "\x1b[31mred\nline"}
+
+    outcome, _ = await collect(ScriptedClient(list_runs_in_batch={"runs": [item("A", **texts)]}), state, log)
+
+    assert len(outcome.failures[0]["reason"]) == 300
+    assert outcome.failures[0]["message"] == " [31mred line"
 
 
 async def test_the_summary_is_small_at_any_size(log: logging.Logger) -> None:

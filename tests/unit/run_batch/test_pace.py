@@ -24,7 +24,7 @@ def test_the_next_look_waits_for_a_tenth_of_the_work_that_is_left() -> None:
     pace.note(submitting(1_000, 10_000), now=100)
 
     assert pace.seconds_left == 900
-    assert pace.seconds_to_next_look() == 90
+    assert 72 <= pace.seconds_to_next_look() <= 90
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_look_is_never_further_off_than_a_person_would_wait(state: BatchState,
     pace.note(BatchState("7", "SUBMITTING", 100_000), now=0)
     pace.note(state, now=30)
 
-    assert pace.seconds_to_next_look() == longest
+    assert 0.8 * longest <= pace.seconds_to_next_look() <= longest
 
 
 def test_a_long_poll_interval_is_respected() -> None:

@@ -45,6 +45,10 @@ def test_a_batch_that_was_not_processed_is_never_fine(status: str) -> None:
     assert objection(BatchState("7", status, 3, Submissions(3), Runs(completed=3)), 1.0) is not None
 
 
+def test_a_batch_of_which_nothing_is_known_is_not_fine() -> None:
+    assert "does not tell what became of its runs" in str(objection(BatchState("7", "PROCESSED"), 1.0))
+
+
 def test_the_reason_of_a_failed_batch_is_told() -> None:
     state = BatchState("7", "FAILED", failure_reason="Invalid JSON format in run configurations")
 

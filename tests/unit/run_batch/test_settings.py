@@ -98,7 +98,10 @@ def test_every_member_of_the_model_is_let_through() -> None:
         ({**DEFAULT, "workflowId": "1" * 19}, "workflowId has 19 characters, allowed are 1 to 18"),
         ({**DEFAULT, "roleArn": "omics"}, "roleArn is 'omics', which does not match arn:"),
         ({**DEFAULT, "roleArn": ""}, "roleArn is empty"),
-        ({**DEFAULT, "outputUri": "gs://bucket"}, "outputUri must begin with s3://, not 'gs://bucket'"),
+        (
+            {**DEFAULT, "outputUri": "gs://bucket"},
+            "outputUri must be of the form s3://bucket/prefix/, not 'gs://bucket'",
+        ),
         ({**DEFAULT, "priority": 100_001}, "priority is 100001, allowed are 0 to 100000"),
         ({**DEFAULT, "priority": True}, "priority must be a whole number, not bool True"),
         ({**DEFAULT, "logLevel": "INFO"}, "logLevel is 'INFO', which is none of OFF, FATAL, ERROR, ALL"),
@@ -112,7 +115,7 @@ def test_every_member_of_the_model_is_let_through() -> None:
         ({**DEFAULT, "parameters": {"depth": float("nan")}}, "parameters cannot be written as JSON"),
         ({**DEFAULT, "name": "a\tb"}, "name is 'a.tb', which does not match"),
         ({**DEFAULT, "runTags": {"k": 1}}, "runTags.'k' must be a string"),
-        (None, "default_run_setting: must be an object, not NoneType None"),
+        (None, r"default_run_setting: must be an object, not null \(None\)"),
     ],
 )
 def test_a_bad_default_run_setting_is_named_with_its_field(default: Any, told: str) -> None:
@@ -138,7 +141,7 @@ def test_all_that_is_wrong_with_a_request_is_told_at_once() -> None:
         ({"runSettingId": "b", "paramters": {}}, "run setting 2: paramters is not known"),
         (
             {"runSettingId": "b", "outputUri": "/out"},
-            "run setting 2: outputUri must begin with s3://, not '/out'",
+            "run setting 2: outputUri must be of the form s3://bucket/prefix/, not '/out'",
         ),
         ({"runSettingId": "a"}, "run setting 2: runSettingId 'a' is already that of run setting 1"),
         ("b", "run setting 2: must be an object, not str 'b'"),
@@ -179,7 +182,9 @@ def test_twenty_problems_are_told_at_once_and_no_more_are_looked_for() -> None:
 
     told = problems(settings())
 
-    assert told.count("outputUri must begin with s3://") == 20
+    assert told.count("outputUri must be of the form") == 20
+    assert told.startswith("20 problems, nothing was submitted:")
+    assert told.endswith("What comes after run setting 20 has not been looked at")
     assert len(looked_at) == 20
 
 
@@ -192,7 +197,9 @@ def test_twenty_problems_are_told_at_once_and_no_more_are_looked_for() -> None:
         ),
         ({}, "exactly one of inlineSettings and s3UriSettings"),
         ({"s3UriSetting": "s3://b/k"}, "s3UriSetting is not known; did you mean 's3UriSettings'?"),
-        ({"s3UriSettings": "x.json"}, "s3UriSettings must begin with s3://, not 'x.json'"),
+        ({"s3UriSettings": "x.json"}, "s3UriSettings must be s3://bucket/key, not 'x.json'"),
+        ({"s3UriSettings": None}, "s3UriSettings must be s3://bucket/key, not None"),
+        ({"s3UriSettings": "s3://"}, "s3UriSettings must be s3://bucket/key, not 's3://'"),
         ({"runSettingId": "a"}, "is a single run setting; put it into a list"),
     ],
 )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,9 @@ def settings(sheet: SampleSheet) -> list[Any]:
         ("bom.csv", b"\xef\xbb\xbfsample,cram\r\nA,1.cram\r\nB,2.cram\r\n"),
         ("quoted.csv", b'"sample","cram"\n"A","1.cram"\n"B","2.cram"\n'),
         ("blank.csv", b"sample,cram\nA,1.cram\n,\n\nB,2.cram\n,\n\n"),
-        ("spaces.csv", b"sample , cram\n A ,1.cram\nB, 2.cram\n"),
+        ("spaces.csv", b' sample , cram\n A , "1.cram"\nB, 2.cram\n'),
+        ("excel.csv", b"\nsample,cram,,\r\nA,1.cram,,\r\nB,2.cram,,\r\n"),
+        ("spaces2.csv", b"sample , cram\n A ,1.cram\nB, 2.cram\n"),
     ],
 )
 def test_a_sheet_is_read_as_its_name_promises(tmp_path: Path, name: str, content: bytes) -> None:
@@ -131,6 +132,8 @@ def test_a_line_that_is_not_json_is_a_bad_row(tmp_path: Path) -> None:
         ("c.csv", "Sample,cram\nA,1\n", "there is no column 'sample', did you mean 'Sample'?"),
         ("c.csv", "id,cram\nA,1\n", "there is no column 'sample', there are id, cram"),
         ("c.csv", "sample,x,x\nA,1,2\n", "more than one column is called 'x'"),
+        ("c.csv", "sample;cram\nA;1\n", "its only column is 'sample;cram': is it separated by ';'?"),
+        ("c.csv.gz", gzip.compress(b"sample\nA\n")[:-12], "end-of-stream"),
         ("c.xlsx", "PK", "does not tell its format"),
         ("c.csv", b"sample\n\xff\xfe\n", "codec can't decode"),
         ("c.csv.gz", "sample\nA\n", "Not a gzipped file"),
@@ -145,15 +148,55 @@ def test_a_sheet_of_no_use_is_refused_with_the_reason(
     assert name in str(caught.value)
 
 
+def test_an_optional_member_that_a_row_has_not_is_left_out(tmp_path: Path) -> None:
+    cohort = sheet(tmp_path / "c.csv", "sample,name,prio\nA,,\n", name="{name}", priority="{prio}")
+
+    assert settings(cohort) == [{"runSettingId": "A"}]
+
+
+def test_a_folder_is_no_sheet(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").mkdir()
+
+    with pytest.raises(RunSettingsError, match=r"d\.csv"):
+        settings(SampleSheet(tmp_path / "d.csv", run_setting_id="{sample}"))
+
+
 def test_a_sheet_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunSettingsError, match=r"There is no sample sheet at .*missing\.tsv"):
         settings(SampleSheet(tmp_path / "missing.tsv", run_setting_id="{sample}"))
 
 
-def test_the_sheet_as_a_whole_can_be_templated_by_airflow() -> None:
-    cohort = SampleSheet("s3://b/{{ ds }}.tsv", run_setting_id="{sample}")
+@pytest.mark.parametrize("name", ["c.csv", "c.tsv"])
+def test_a_quote_that_swallows_the_rows_behind_it_is_a_bad_row(tmp_path: Path, name: str) -> None:
+    content = 'sample,kit,cram\nA,x,a.cram\nB,"5 inch,b.cram\nC,x,c.cram\nD,y",d.cram\nE,x,e.cram\n'
+    cohort = sheet(tmp_path / name, content.replace(",", "\t") if name.endswith("tsv") else content)
 
-    assert set(cohort.template_fields) == {field.name for field in fields(cohort)}
+    found = [
+        (number, row if isinstance(row, BadRow) else row["runSettingId"])
+        for number, row in cohort.run_settings()
+    ]
+
+    assert found == [(2, "A"), (3, BadRow("has a quote that is not closed on its line")), (4, "E")]
+
+
+def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunSettingsError, match="unexpected end of data"):
+        settings(sheet(tmp_path / "c.tsv", 'sample\tkit\nA\t"5 inch\nB\tx\n'))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("c.csv", "sample,cram\nA,\n"), ("c.jsonl", '{"sample": "A", "cram": null}\n')]
+)
+def test_nothing_where_a_path_needs_something_is_a_bad_row(tmp_path: Path, name: str, content: str) -> None:
+    cohort = sheet(tmp_path / name, content, parameters={"reads": "s3://b/{cram}"})
+
+    assert settings(cohort) == [BadRow("has nothing in column 'cram'")]
+
+
+def test_a_null_is_not_taken_for_a_text(tmp_path: Path) -> None:
+    cohort = sheet(tmp_path / "c.jsonl", '{"sample": null, "depth": null}\n', parameters={"depth": "{depth}"})
+
+    assert settings(cohort) == [{"runSettingId": None, "parameters": {"depth": None}}]
 
 
 def test_two_parses_of_a_dag_show_the_same_sheet() -> None:

@@ -99,6 +99,17 @@ async def test_a_batch_just_made_may_be_unknown_for_a_moment(naps: list[float], 
     assert (await watch(client, log)).status == "PROCESSED"
 
 
+@pytest.mark.parametrize("fault", [NoCredentialsError(), error("UnrecognizedClientException", 403)])
+async def test_credentials_that_do_not_come_back_end_a_wait(
+    naps: list[float], log: logging.Logger, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.run_batch.client.PATIENCE_FOR_CREDENTIALS", 0)
+    client = ScriptedClient(get_batch=[{"status": "SUBMITTING"}, fault])
+
+    with pytest.raises(type(fault)):
+        await watch(client, log)
+
+
 async def test_a_line_is_logged_when_the_counts_have_changed_and_no_other_time(
     naps: list[float], log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk._shared.module_loading import import_string
+from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch.events import read_event, refused
@@ -15,6 +16,7 @@ ARGUMENTS: dict[str, Any] = {
     "batch_id": "7",
     "manifest_uri": "s3://bucket/runs.jsonl",
     "poll_interval": 5.0,
+    "submitted": 3,
     "deadline": 1_800_000_000.0,
     "cancel_on_kill": False,
     "aws_conn_id": "lab",
@@ -35,18 +37,28 @@ def test_operator_and_trigger_talk_to_aws_in_the_same_way() -> None:
     connection = {
         name: ARGUMENTS[name] for name in ("aws_conn_id", "region_name", "verify", "botocore_config")
     }
-    operator = StartRunBatchOperator(
-        task_id="t", default_run_setting={}, batch_run_settings=[], poll_interval=5.0, **connection
-    )
+    operator = StartRunBatchOperator(task_id="t", default_run_setting={}, batch_run_settings=[], **connection)
 
-    trigger = operator._trigger({"id": "7"}, None)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.wait({}, "7")
 
-    assert trigger.hook_params == operator._hook_parameters
+    assert deferred.value.trigger.hook_params == operator._hook_parameters
 
 
-@pytest.mark.parametrize("event", [None, {}, {"status": "success"}, {"status": "PROCESSED", "batch_id": "7"}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        {},
+        "x",
+        {"status": "success"},
+        {"status": "error"},
+        {"status": "PROCESSED", "batch_id": "7"},
+        {"status": "PROCESSED", "batch_id": "7", "total": 1, "submissions": None, "runs": {}},
+    ],
+)
 def test_an_event_that_is_none_of_ours_is_refused(event: Any) -> None:
-    with pytest.raises(ValueError, match="The trigger sent no usable event"):
+    with pytest.raises(ValueError, match="The trigger sent no"):
         read_event(event)
 
 
