@@ -41,7 +41,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
 
     Everything is checked before anything is sent. The batch is submitted under a request id that stays
     the same over Airflow's retries, so that a retry finds the batch of the try before; clearing the task
-    starts a new one.
+    starts a new one. Airflow 3.3 keeps the batch's id over retries, too.
 
     XCom: ``batch_id``, ``batch_arn``, ``batch_uuid``, ``batch_ids``, ``manifest_uri``, ``run_ids``
     (``{runSettingId: runId}``; ``None`` where it is larger than ``[omics_batch] run_ids_max_bytes``),
@@ -130,7 +130,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         Airflow 3.3 keeps it over retries, and over a clear, too: by max_tries the two are told apart.
         """
         store = context.get("task_state_store")
-        batch: Any = store.get(STATE_KEY) if store else None
+        batch: Any = store.get(STATE_KEY) if store is not None else None
         if batch is None or batch["max_tries"] != context["ti"].max_tries:
             return None
         self.log.info(
@@ -159,7 +159,8 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         }
         count = "the staged" if total is None else f"{total:,}"
         self.log.info("Run batch %s of %s runs is %s", batch["batch_id"], count, batch["status"])
-        if store := context.get("task_state_store"):
+        store = context.get("task_state_store")
+        if store is not None:
             store.set(STATE_KEY, batch)
         return batch
 
