@@ -34,3 +34,14 @@ with DAG("limited", schedule=None):
     StartRunBatchOperator(
         task_id="start", batch_run_settings=SETTINGS, execution_timeout=timedelta(seconds=20), **ARGUMENTS
     )
+
+with DAG("retried", schedule=None):
+    StartRunBatchOperator(
+        task_id="start",
+        batch_run_settings=SETTINGS,
+        execution_timeout=timedelta(seconds=20),
+        on_timeout="leave",
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+        **ARGUMENTS,
+    )

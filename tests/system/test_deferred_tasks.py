@@ -32,7 +32,7 @@ class Deployment:
         return sorted(batches, key=lambda batch: int(batch["id"]))
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        self.services.wait_for(condition, what, seconds=60)
+        self.services.wait_for(condition, what, seconds=180)
 
 
 @pytest.fixture(scope="module", name="deployment")
@@ -48,7 +48,7 @@ def _deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment
         airflow.connect(aws_default=emulator.connection)
         airflow.start()
         deployment = Deployment(services, airflow, emulator)
-        deployment.wait_for(lambda: airflow.api.has_dag("limited"), "the Dags")
+        deployment.wait_for(lambda: airflow.api.has_dag("retried"), "the Dags")
         yield deployment
         airflow.api.close()
 
@@ -138,3 +138,16 @@ def test_a_task_over_its_time_cancels_its_batch_and_fails(deployment: Deployment
     [batch_id] = {batch["id"] for batch in deployment.batches()} - known
     assert status(deployment, batch_id) in CANCELLED
     assert list(api.xcom("limited", run_id, "start", "run_ids")) == ["NA12878", "NA12891", "NA12892"]
+
+
+def test_a_retry_waits_for_the_batch_that_the_try_before_has_left(deployment: Deployment) -> None:
+    known = {batch["id"] for batch in deployment.batches()}
+    api = deployment.airflow.api
+
+    run_id = api.trigger("retried")
+
+    deployment.wait_for(lambda: api.dag_run_state("retried", run_id) == "failed", "both tries to end")
+    [batch_id] = {batch["id"] for batch in deployment.batches()} - known
+    assert status(deployment, batch_id) in UNDER_WAY
+    second = [line.text for line in api.log("retried", run_id, "start", try_number=2)]
+    assert any(f"{batch_id} was submitted by an earlier try" in line for line in second)
