@@ -29,12 +29,12 @@ check: $(INSTALLED) ## Check format, lint and types, and that the built wheel wo
 	@.ci/check-wheel
 
 clean: ## Remove what the other targets have made
-	rm -rf $(VENV) .demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-awscli .demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	    version=$$($(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null); \
-	    echo "Python 3.11 or newer is needed, and $(PYTHON) is $${version:-not there}; choose another:" \
+	    found=$$($(PYTHON) -c 'import sys; print("is %d.%d.%d" % sys.version_info[:3])' 2>/dev/null); \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) $${found:-does not run}; choose another:" \
 	        "make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -43,43 +43,58 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=_whole(0, 65535), default=5000, help="port to listen on, 0 for any free one")
     add("--speed", type=_positive, default=1.0, help="seconds of the service that pass in a second")
-    add("--run-seconds", type=_number(0, math.inf), default=1800.0, help="mean time of a run in RUNNING")
+    add("--run-seconds", type=_number(0), default=1800.0, help="mean time of a run in RUNNING")
     add("--start-run-tps", type=_positive, default=5.0, help="runs submitted a second, all batches together")
     add("--concurrent-runs", type=_whole(1), default=50, help="runs at work at the same time")
     add("--fail-submissions", type=_share, default=0.0, help="share of runs that cannot be submitted")
     add("--fail-runs", type=_share, default=0.0, help="share of submitted runs that fail")
-    add("--seed", type=int, default=0, help="decides which runs fail and how long each takes")
+    add("--seed", type=_whole(-math.inf), default=0, help="decides which runs fail and how long each takes")
     return parser
 
 
-def _number(least: float, most: float) -> Callable[[str], float]:
+def _number(least: float, most: float = math.inf) -> Callable[[str], float]:
     def number(text: str) -> float:
-        value = float(text)
-        if not (math.isfinite(value) and least <= value <= most):
-            raise argparse.ArgumentTypeError(f"{text} does not lie between {least:g} and {most:g}")
+        value = _read_number(text)
+        _check(least <= value <= most, f"must be {_range(least, most)}", text)
         return value
 
     return number
 
 
-_share = _number(0, 1)
-
-
-def _whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+def _whole(least: float, most: float = math.inf) -> Callable[[str], int]:
     def whole(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text} does not lie between {least} and {most:g}")
-        return value
+        _check(text.removeprefix("-").isdecimal(), "must be a whole number", text)
+        _check(least <= int(text) <= most, f"must be {_range(least, most)}", text)
+        return int(text)
 
     return whole
 
 
+_share = _number(0, 1)
+
+
 def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    value = _read_number(text)
+    _check(value > 0, "must be greater than 0", text)
     return value
+
+
+def _read_number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    _check(math.isfinite(value), "must be a number", text)
+    return value
+
+
+def _range(least: float, most: float) -> str:
+    return f"{least:g} or greater" if most == math.inf else f"between {least:g} and {most:g}"
+
+
+def _check(holds: bool, demand: str, text: str) -> None:
+    if not holds:
+        raise argparse.ArgumentTypeError(f"{demand}, not {text}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ from urllib.parse import quote
 
 import httpx
 
+from tests.system.processes import BusyError
+
+REQUEST_SECONDS = 60
+
 
 class LogLine(NamedTuple):
     """A line of a task's log, from the worker or the triggerer."""
@@ -24,7 +28,7 @@ class AirflowApi:
     """
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=address, timeout=REQUEST_SECONDS, trust_env=False)
 
     def close(self) -> None:
         self._client.close()
@@ -43,8 +47,12 @@ class AirflowApi:
         self._client.headers["Authorization"] = f"Bearer {token}"
 
     def has_dag(self, dag_id: str) -> bool:
-        response = self._client.get(f"/api/v2/dags/{dag_id}")
-        return response.status_code != httpx.codes.NOT_FOUND and bool(response.raise_for_status())
+        try:
+            return bool(self._get(f"/dags/{dag_id}"))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            return False
 
     def import_errors(self) -> dict[str, str]:
         """Return what is wrong with which Dag file."""
@@ -106,7 +114,15 @@ class AirflowApi:
         return self._get(path, map_index=str(map_index))["value"]
 
     def _get(self, path: str, **query: str) -> Any:
-        response = self._client.get(f"/api/v2{path}", params=query, headers={"Accept": "application/json"})
+        try:
+            response = self._client.get(
+                f"/api/v2{path}", params=query, headers={"Accept": "application/json"}
+            )
+        except httpx.TransportError as error:
+            raise BusyError(f"The API server does not answer GET {path}: {error}") from error
+        if response.is_server_error:
+            # Its SQLite is locked, for one.
+            raise BusyError(f"The API server answers GET {path} with {response.status_code}")
         return response.raise_for_status().json()
 
 

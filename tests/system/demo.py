@@ -35,6 +35,7 @@ IN_A_HURRY = {"AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND": "100"}
 #: Those of the Dag's params.
 BUCKETS = ("example-omics-outputs", "example-omics-staging")
 
+LOAD_SECONDS = 240
 DAG_SECONDS = 600
 LOG_TAIL = 15
 
@@ -98,9 +99,16 @@ class Demo:
         if state == "success":
             self._report(run_id)
         else:
-            self._screen.line(f"\nThe Dag run ended as {state}; the logs of its tasks tell why.")
-        self._show_address(run_id)
-        while self._options.stay and not self._stop.wait(1):
+            logs = os.path.relpath(self._options.home / "logs" / "tasks")
+            self._screen.line(f"\nThe Dag run ended as {state}; the logs of its tasks, in {logs}, tell why.")
+        self._screen.line()
+        if not self._options.stay:
+            self._screen.line(
+                "Ending, as DEMO_EXIT asks for; without it, all of this stays up for a look around.\n"
+            )
+            return state == "success"
+        self._show_addresses(run_id)
+        while not self._stop.wait(1):
             self._services.check()
         return state == "success"
 
@@ -120,18 +128,23 @@ class Demo:
     def _trigger(self) -> str:
         api = self._airflow.api
         self._screen.begin("Dag", f"Loading dags/{DAG_ID}.py")
-        self._services.wait_for(lambda: api.has_dag(DAG_ID) or bool(api.import_errors()), DAG_ID, 60)
+        self._services.wait_for(
+            lambda: api.has_dag(DAG_ID) or bool(api.import_errors()), DAG_ID, LOAD_SECONDS
+        )
         if errors := api.import_errors():
             raise DeploymentError("\n".join(f"{file}: {error}" for file, error in errors.items()))
         self._screen.begin("Dag", f"Running {DAG_ID}: 3,202 samples as one batch")
-        return api.trigger(DAG_ID)
+        run_id = api.trigger(DAG_ID)
+        self._screen.say("Dag", f"Watch it at {self._airflow.run_address(DAG_ID, run_id)} (without a login)")
+        return run_id
 
     def _watch(self, run_id: str) -> str:
         """Show the Dag run's progress, and return how it ended."""
         api, shown, states = self._airflow.api, 0, dict[str, list[str | None]]()
+        state = ""
 
         def has_ended() -> bool:
-            nonlocal shown, states
+            nonlocal shown, states, state
             log = [line for line in api.log(DAG_ID, run_id, BATCH_TASK) if _is_ours(line.logger)]
             for line in log[shown:]:
                 # The progress lines are long, and there is one batch only.
@@ -141,10 +154,11 @@ class Demo:
             for task, now in states.items():
                 if now != before.get(task) and (told := _told(now)):
                     self._screen.say(task, told)
-            return api.dag_run_state(DAG_ID, run_id) in ("success", "failed")
+            state = api.dag_run_state(DAG_ID, run_id)
+            return state in ("success", "failed")
 
         self._services.wait_for(has_ended, f"the end of {DAG_ID}", DAG_SECONDS, every=1)
-        return api.dag_run_state(DAG_ID, run_id)
+        return state
 
     def _report(self, run_id: str) -> None:
         """Print what the task behind the batch received, as it has left it in XCom."""
@@ -158,10 +172,9 @@ class Demo:
         for run in report["failed"]:
             line(f"             {run['run_setting_id']}  {_fate(run)}")
 
-    def _show_address(self, run_id: str) -> None:
-        until = "until Ctrl-C" if self._options.stay else "with `make demo` as long as you like"
+    def _show_addresses(self, run_id: str) -> None:
         address = self._airflow.run_address(DAG_ID, run_id)
-        self._screen.line(f"\nIn the browser, without a login, {until}\n")
+        self._screen.line("In the browser, without a login, until Ctrl-C\n")
         self._screen.line(f"  Dag run    {address}")
         self._screen.line(f"  batch      {address}/tasks/{BATCH_TASK}\n")
 

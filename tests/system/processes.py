@@ -31,6 +31,10 @@ class DeploymentError(Exception):
         self.log = log
 
 
+class BusyError(DeploymentError):
+    """Something gave no answer this time; while waiting, it is asked again."""
+
+
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Somebody asked for the end."""
 
@@ -121,7 +125,9 @@ class Services:
 
         def holds() -> bool:
             self.check()
-            return condition()
+            with suppress(BusyError):
+                return condition()
+            return False
 
         self._wait(holds, what, seconds, every)
 

@@ -32,12 +32,14 @@ def _command():
 def _url(command):
     """Run the emulator in a process of its own, at ten minutes a second."""
     options = ["--port", "0", "--speed", "600", "--run-seconds", "60", "--start-run-tps", "50"]
+    # A cohort then takes more than a minute, time enough to cancel it on a busy machine.
+    options += ["--concurrent-runs", "10"]
     process = subprocess.Popen(command + options, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         yield process.stdout.readline().removeprefix("listening on ").strip()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session", name="arguments")

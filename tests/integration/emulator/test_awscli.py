@@ -28,7 +28,7 @@ REQUIRED = (
 
 def run(*command, **environment):
     return subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **environment}
+        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
     )
 
 
