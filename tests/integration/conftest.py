@@ -32,12 +32,14 @@ class Emulator:
     """
     The emulator as a test sees it.
 
-    :param faults: Applications that answer the next requests to HealthOmics in the emulator's place.
+    :param start_faults: Applications that answer the next StartRunBatch in the emulator's place.
+    :param faults: The same for all other operations of HealthOmics.
     :param requests: Method and path of every request to HealthOmics.
     """
 
     url: str
     application: Application
+    start_faults: deque[Application] = field(default_factory=deque)
     faults: deque[Application] = field(default_factory=deque)
     requests: Counter[str] = field(default_factory=Counter)
 
@@ -64,14 +66,17 @@ class Emulator:
 
     def reset(self) -> None:
         urlopen(Request(f"{self.url}/moto-api/reset", method="POST")).close()  # noqa: S310
+        self.start_faults.clear()
         self.faults.clear()
         self.requests.clear()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if "/omics/aws4_request" not in environ.get("HTTP_AUTHORIZATION", ""):
             return self.application(environ, start_response)
-        self.requests[f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"] += 1
-        answer = self.faults.popleft() if self.faults else self.application
+        request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+        self.requests[request] += 1
+        faults = self.start_faults if request == "POST /runBatch" else self.faults
+        answer = faults.popleft() if faults else self.application
         return answer(environ, start_response)
 
 

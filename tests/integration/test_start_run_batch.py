@@ -172,30 +172,14 @@ def test_failures_within_the_limit_are_borne(start: Start, emulator: Emulator) -
     assert TaskInstance().run(start(settings(20), max_failed_runs=0.9))["runs"]["failed"] > 0
 
 
-def test_a_cancelled_batch_fails_the_task(emulator: Emulator) -> None:
-    emulator.configure(speed=200)
+def test_a_batch_that_somebody_else_has_cancelled_fails_the_task(start: Start, emulator: Emulator) -> None:
+    emulator.configure(speed=200, creating_seconds=0)
     ti = TaskInstance()
-    operator = StartRunBatchOperator(
-        task_id="call_variants",
-        default_run_setting=DEFAULT,
-        batch_run_settings=settings(3),
-        wait_for_completion=False,
-    )
-    ti.run(operator)
-    batch_id = ti.xcom["batch_id"]
-    omics = emulator.client("omics")
-    while omics.get_batch(batchId=batch_id)["status"] == "CREATING":
-        pass
-    omics.cancel_run_batch(batchId=batch_id)
-    again = StartRunBatchOperator(
-        task_id="call_variants",
-        default_run_setting=DEFAULT,
-        batch_run_settings=settings(3),
-        poll_interval=0.05,
-    )
+    ti.run(start(settings(3), wait_for_completion=False))
+    emulator.client("omics").cancel_run_batch(batchId=ti.xcom["batch_id"])
 
-    with pytest.raises(RunBatchFailedError, match=f"Run batch {batch_id} is CANCELLED"):
-        ti.run(again)
+    with pytest.raises(RunBatchFailedError, match=f"Run batch {ti.xcom['batch_id']} is CANCELLED"):
+        ti.run(start(settings(3)))
 
 
 def test_a_batch_that_fails_as_a_whole_fails_the_task_with_its_reason(
@@ -324,18 +308,9 @@ PASSING = [
 @pytest.mark.usefixtures("no_pauses")
 def test_a_wait_outlasts_whatever_a_network_does(start: Start, emulator: Emulator) -> None:
     ti = TaskInstance()
-    operator = start(settings(3), staging_uri=STAGING)
-    operator.hook.conn  # noqa: B018 - the client is there before the trouble begins
-    original = operator.hook.start_run_batch
+    emulator.faults.extend(PASSING * 2)
 
-    def then_trouble(**request: Any) -> Any:
-        batch = original(**request)
-        emulator.faults.extend(PASSING * 2)
-        return batch
-
-    operator.hook.start_run_batch = then_trouble
-
-    assert ti.run(operator)["runs"]["completed"] == 3
+    assert ti.run(start(settings(3), staging_uri=STAGING))["runs"]["completed"] == 3
     assert not emulator.faults
     assert len(emulator.batches) == 1
 
@@ -343,19 +318,10 @@ def test_a_wait_outlasts_whatever_a_network_does(start: Start, emulator: Emulato
 def test_a_refusal_while_waiting_ends_the_task_and_leaves_the_batch_alone(
     start: Start, emulator: Emulator
 ) -> None:
-    ti = TaskInstance()
-    operator = start(settings(3))
-    original = operator.hook.start_run_batch
-
-    def then_refuse(**request: Any) -> Any:
-        batch = original(**request)
-        emulator.faults.append(refuse("AccessDeniedException", 403))
-        return batch
-
-    operator.hook.start_run_batch = then_refuse
+    emulator.faults.append(refuse("AccessDeniedException", 403))
 
     with pytest.raises(ClientError, match=r"AccessDeniedException.*GetBatch"):
-        ti.run(operator)
+        TaskInstance().run(start(settings(3)))
 
     assert not any("cancel" in request for request in emulator.requests)
 
@@ -365,7 +331,7 @@ def test_a_lost_answer_to_the_submission_starts_no_second_batch(start: Start, em
         list(emulator.application(environ, lambda *_: None))
         return hang_up(environ, start_response)
 
-    emulator.faults.append(lose_the_answer)
+    emulator.start_faults.append(lose_the_answer)
 
     TaskInstance().run(start(settings(3)))
 
@@ -443,7 +409,9 @@ def test_another_input_under_the_same_request_id_is_told_with_the_way_out(emulat
 
 @pytest.mark.usefixtures("no_pauses")
 def test_an_answer_that_is_none_is_asked_for_again(start: Start, emulator: Emulator) -> None:
-    emulator.faults.append(answer("200 OK", b"<html>please log in</html>", **{"Content-Type": "text/html"}))
+    emulator.start_faults.append(
+        answer("200 OK", b"<html>please log in</html>", **{"Content-Type": "text/html"})
+    )
 
     TaskInstance().run(start(settings(2)))
 
@@ -460,17 +428,10 @@ def test_a_manifest_that_cannot_be_written_costs_only_itself(start: Start, emula
 
 
 def test_a_permission_that_is_missing_while_waiting_is_named(start: Start, emulator: Emulator) -> None:
-    operator = start(settings(2))
-    original = operator.hook.start_run_batch
+    emulator.faults.append(refuse("AccessDeniedException", 403))
 
-    def then_refuse(**request: Any) -> Any:
-        batch = original(**request)
-        emulator.faults.append(refuse("AccessDeniedException", 403))
-        return batch
-
-    operator.hook.start_run_batch = then_refuse
     with capture_logs() as logged, pytest.raises(ClientError, match="AccessDeniedException"):
-        TaskInstance().run(operator)
+        TaskInstance().run(start(settings(2)))
 
     assert any(line["event"] == "The caller needs omics:GetBatch" for line in logged)
 
