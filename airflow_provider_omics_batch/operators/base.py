@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk.configuration import conf
@@ -19,12 +19,13 @@ from airflow_provider_omics_batch.hooks.omics import OmicsHook
 from airflow_provider_omics_batch.hooks.shared import shared_client
 from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.events import read_event
-from airflow_provider_omics_batch.run_batch.faults import FAULTS
+from airflow_provider_omics_batch.run_batch.events import read_event, timed_out_batch
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
 from airflow_provider_omics_batch.run_batch.manifest import read_run_manifest
 from airflow_provider_omics_batch.run_batch.mapping import Outcome, RunIds, collect_runs
 from airflow_provider_omics_batch.run_batch.policy import check_max_failed_runs, objection
 from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState
+from airflow_provider_omics_batch.run_batch.watch import look
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 
 if TYPE_CHECKING:
@@ -34,8 +35,17 @@ if TYPE_CHECKING:
 #: before Airflow's own timeout ends it without a word.
 BACKSTOP_SECONDS = 600
 
+#: Our deadline comes so many seconds before Airflow's own, or a tenth of the whole time.
+SECONDS_BEFORE_AIRFLOW = 30
+
+#: What a manifest that is not there, or not whole, ends in.
+UNREADABLE: tuple[type[Exception], ...] = (*FAULTS, ValueError)
+
 #: About 38,000 run ids.
 DEFAULT_RUN_IDS_MAX_BYTES = 1_000_000
+
+
+Result = TypeVar("Result")
 
 
 class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
@@ -105,6 +115,8 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         if self.deferrable:
             backstop = timedelta(seconds=deadline - time.time() + BACKSTOP_SECONDS) if deadline else None
             self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop)
+        # on_kill may have to do with this client, at a time when none can be made.
+        self.hook.conn  # noqa: B018
         return self.execute_complete(context, asyncio.run(_first_event(trigger)))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -115,8 +127,8 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         :raises RunBatchTimeoutError: It did not end within ``execution_timeout``.
         :raises botocore.exceptions.ClientError: AWS did not tell how it ended.
         """
-        if event and event.get("status") == "timeout":
-            raise self._timed_out(context, event["batch_id"])
+        if batch_id := timed_out_batch(event):
+            raise self._timed_out(context, batch_id)
         with self.hook.refusals_explained():
             outcome, manifest = read_event(event)
         try:
@@ -140,6 +152,8 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         except TaskDeferralTimeout:
             ti = context["ti"]
             batch_id = ti.xcom_pull(task_ids=ti.task_id, key="batch_id", map_indexes=ti.map_index)
+            if batch_id is None:
+                raise
             raise self._timed_out(context, batch_id) from None
 
     def on_kill(self) -> None:
@@ -155,14 +169,20 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
             return None
         started: datetime = context["ti"].start_date or datetime.now(UTC)
         seconds = self.execution_timeout.total_seconds()
-        return started.timestamp() + seconds - min(30, seconds / 10)
+        return started.timestamp() + seconds - min(SECONDS_BEFORE_AIRFLOW, seconds / 10)
 
     def _timed_out(self, context: Context, batch_id: str) -> RunBatchTimeoutError:
         """Do with the batch what was asked for, publish how far it is, and return the error to raise."""
+        # From here on a kill would undo what was asked for: Airflow's own timeout is near.
+        self._batch_id = None
         cancelled = self.on_timeout == "cancel" and asyncio.run(self._cancel(batch_id))
-        state = BatchState.from_response(batch_id, self.hook.get_batch(batch_id))
-        run_ids = self._new_run_ids()
-        outcome = asyncio.run(self._collect(state, run_ids))
+        outcome, run_ids = Outcome(BatchState(batch_id, "UNKNOWN")), self._new_run_ids()
+        try:
+            outcome = Outcome(self._within_limit(self._look(batch_id)))
+            outcome = self._within_limit(self._collect(outcome.state, run_ids))
+        except FAULTS as error:
+            self.log.warning("How far run batch %s is, is not known: %s", batch_id, remedy(error) or error)
+            run_ids = self._new_run_ids()
         summary = self._publish(context, outcome, run_ids, None)
         self._push_result(context, summary)
         runs, total = outcome.state.runs, outcome.state.total
@@ -173,6 +193,15 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         )
         return RunBatchTimeoutError(message, batch_id, summary)
 
+    def _within_limit(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return what comes of work that must not be what Airflow's own timeout strikes."""
+        limit = BACKSTOP_SECONDS if self.deferrable else SECONDS_BEFORE_AIRFLOW / 3
+        return asyncio.run(asyncio.wait_for(work, limit))
+
+    async def _look(self, batch_id: str) -> BatchState:
+        async with shared_client(**self._hook_parameters) as shared:
+            return await look(PatientClient(shared, self.log), batch_id)
+
     def _mapping(self, outcome: Outcome, manifest: str | None) -> tuple[Outcome, RunIds]:
         """Return the run ids, from the manifest or else from HealthOmics, and how the batch ended."""
         run_ids = self._new_run_ids()
@@ -182,11 +211,13 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
                     manifest, botocore_config=self.botocore_config, **self._connection
                 ):
                     run_ids.add(record)
-            except FAULTS as error:
+            except UNREADABLE as error:
                 self.log.warning("The manifest at %s cannot be read: %s", manifest, error)
-                run_ids = self._new_run_ids()
             else:
-                return outcome, run_ids
+                if run_ids.seen == outcome.state.total or outcome.state.status != PROCESSED:
+                    return outcome, run_ids
+                self.log.warning("The manifest at %s has %d runs", manifest, run_ids.seen)
+            run_ids = self._new_run_ids()
         return asyncio.run(self._collect(outcome.state, run_ids)), run_ids
 
     def _publish(
@@ -225,7 +256,7 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
 
 
 class _BlockingClient:
-    """The worker's own client where a coroutine wants one; it is there already, whatever is going on."""
+    """The worker's own client where a coroutine wants one."""
 
     def __init__(self, hook: OmicsHook) -> None:
         self._hook = hook

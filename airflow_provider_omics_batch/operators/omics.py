@@ -103,6 +103,9 @@ class StartRunBatchOperator(RunBatchWaitOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         batch = self._earlier_submission(context) or self._submit(context)
         self._push(context, **{key: batch[key] for key in IDENTITY}, batch_ids=[batch["batch_id"]])
+        store = context.get("task_state_store")
+        if store is not None:
+            store.set(STATE_KEY, batch)
         if not self.wait_for_completion:
             return Outcome(BatchState(batch["batch_id"], batch["status"], batch["submitted"])).summary()
         manifest = self.staging_uri and manifest_uri(self.staging_uri, batch["batch_id"], batch["batch_uuid"])
@@ -131,10 +134,11 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         """
         store = context.get("task_state_store")
         batch: Any = store.get(STATE_KEY) if store is not None else None
-        if batch is None or batch["max_tries"] != context["ti"].max_tries:
+        if batch is None or batch.get("max_tries") != context["ti"].max_tries:
             return None
         self.log.info(
-            "Run batch %s was submitted by an earlier try; this one waits for it", batch["batch_id"]
+            "Run batch %s was submitted by an earlier try; this one waits for it. A clear starts another",
+            batch["batch_id"],
         )
         return batch
 
@@ -159,9 +163,6 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         }
         count = "the staged" if total is None else f"{total:,}"
         self.log.info("Run batch %s of %s runs is %s", batch["batch_id"], count, batch["status"])
-        store = context.get("task_state_store")
-        if store is not None:
-            store.set(STATE_KEY, batch)
         return batch
 
     def _submission(self) -> Submission:

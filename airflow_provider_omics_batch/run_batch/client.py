@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from botocore.exceptions import ClientError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -15,6 +16,7 @@ from tenacity import (
 
 from airflow_provider_omics_batch.run_batch.faults import (
     IncompleteAnswerError,
+    code_of,
     is_about_credentials,
     is_passing,
 )
@@ -84,7 +86,14 @@ class PatientClient:
         tokens: list[str] = []
         while True:
             start = {"startingToken": tokens[-1]} if tokens else {}
-            page = await self.call(operation, required=None, patience=patience, **parameters, **start)
+            try:
+                page = await self.call(operation, required=None, patience=patience, **parameters, **start)
+            except ClientError as error:
+                if not tokens or code_of(error) != "ValidationException":
+                    raise
+                # The token has expired; who needs the whole list has to begin again.
+                self._log.warning("%s cannot be continued: %s", operation, error)
+                return
             # No member of an answer is promised, so a list may be missing where it would be empty.
             yield page.get(items) or []
             following = page.get("nextToken")

@@ -40,6 +40,13 @@ def timed_out(batch_id: str) -> dict[str, Any]:
     return {"status": "timeout", "batch_id": batch_id}
 
 
+def timed_out_batch(event: Any) -> str | None:
+    """Return the batch that an event says had not ended at the deadline, if it says so."""
+    if isinstance(event, Mapping) and event.get("status") == "timeout":
+        return event.get("batch_id")
+    return None
+
+
 def read_event(event: Mapping[str, Any] | None) -> tuple[Outcome, str | None]:
     """
     Return the outcome that an event tells of, and the manifest's place.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -40,8 +43,10 @@ _PASSING: tuple[type[Exception], ...] = (
     HTTPClientError,
     ResponseParserError,
     ResponseStreamingError,
-    OSError,
+    ConnectionError,
     TimeoutError,
+    socket.gaierror,
+    ssl.SSLError,
 )
 
 #: What the caller must be allowed to do, beside the operation itself.
@@ -76,7 +81,7 @@ class IncompleteAnswerError(Exception):
 
 
 #: Whatever may go wrong with a call, on this side or on the other.
-FAULTS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, IncompleteAnswerError, *_PASSING)
+FAULTS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, OSError, IncompleteAnswerError)
 
 
 def code_of(error: BaseException) -> str:
@@ -86,7 +91,7 @@ def code_of(error: BaseException) -> str:
     return type(error).__name__
 
 
-def is_throttling(error: BaseException) -> bool:
+def _is_throttling(error: BaseException) -> bool:
     return code_of(error) in _THROTTLED or _http_status(error) == 429
 
 
@@ -101,7 +106,7 @@ def is_passing(error: BaseException) -> bool:
         status = _http_status(error)
         if status == 501:
             return False
-        return is_throttling(error) or code_of(error) in STALE_CREDENTIALS or status == 408 or status >= 500
+        return _is_throttling(error) or code_of(error) in STALE_CREDENTIALS or status == 408 or status >= 500
     return isinstance(error, (*_PASSING, IncompleteAnswerError))
 
 

@@ -98,8 +98,7 @@ async def collect_runs(
         if _went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
             outcome.failures.append(_failure(record, message))
         keep(record)
-    if statuses.recount or (state.status == PROCESSED and counts.total() != state.total):
-        outcome.state = _recounted(state, counts)
+    outcome.state = _settled(state, statuses, counts)
     return outcome
 
 
@@ -140,11 +139,13 @@ async def _run_statuses(client: PatientClient, state: BatchState, log: Log) -> _
     gone_wrong = {"FAILED": state.runs.failed, "CANCELLED": state.runs.cancelled}
     try:
         if state.status == PROCESSED and state.total and not state.unaccounted and not state.runs.deleted:
-            known: dict[str, str] = {}
-            for status in (status for status, count in gone_wrong.items() if count):
-                known |= await _list_statuses(client, state.batch_id, status)
-            if len(known) == sum(gone_wrong.values()):
-                return _Statuses(known, others="COMPLETED")
+            for pause in PAUSES_BEFORE_LISTING_AGAIN:
+                known: dict[str, str] = {}
+                for status in (status for status, count in gone_wrong.items() if count):
+                    known |= await _list_statuses(client, state.batch_id, status)
+                if len(known) == sum(gone_wrong.values()):
+                    return _Statuses(known, others="COMPLETED")
+                await asyncio.sleep(pause)
         return _Statuses(await _list_statuses(client, state.batch_id), recount=True)
     except FAULTS as error:
         log.warning("What became of single runs is not known: %s", remedy(error) or error)
@@ -236,6 +237,20 @@ def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
     }
 
 
+def _settled(state: BatchState, statuses: _Statuses, counts: Counter[str]) -> BatchState:
+    """Return the state with the counts to believe: the service's own, or those of the records."""
+    listed = counts.total()
+    if statuses.others and listed > state.total:
+        # The service has not counted some runs, and what became of them is only assumed.
+        return replace(state, total=listed)
+    if statuses.others and listed < state.total:
+        return _recounted(state, counts)
+    all_known = not any(key.startswith("submission ") and key != "submission FAILED" for key in counts)
+    if statuses.recount and (all_known or state.unaccounted):
+        return _recounted(state, counts)
+    return state
+
+
 def _recounted(state: BatchState, counts: Counter[str]) -> BatchState:
     runs = Runs(**{name: counts[name.upper()] for name in Runs.__annotations__})
     failed = counts["submission FAILED"]
@@ -251,10 +266,12 @@ class RunIds:
     """
 
     def __init__(self, max_bytes: int) -> None:
+        self.seen = 0
         self._run_ids: dict[str, str] = {}
         self._bytes_left = max_bytes
 
     def add(self, record: RunRecord) -> None:
+        self.seen += 1
         if record["run_id"] and was_submitted(record) and self._bytes_left >= 0:
             self._run_ids[record["run_setting_id"]] = record["run_id"]
             self._bytes_left -= len(json_bytes({record["run_setting_id"]: record["run_id"]}))

@@ -139,7 +139,7 @@ class SampleSheet:
             raise RunSettingsError(f"There is no sample sheet at {self.uri}") from None
         except UnicodeDecodeError as error:
             raise RunSettingsError(f"Sample sheet {self.uri} is not UTF-8 text: {error}") from error
-        except (_BadSheetError, csv.Error, EOFError, zlib.error, OSError) as error:
+        except (_BadSheetError, EOFError, zlib.error, OSError) as error:
             raise RunSettingsError(f"Sample sheet {self.uri}: {error}") from error
 
 
@@ -179,16 +179,22 @@ def _read_delimited(delimiter: str, text: IO[str], columns: set[str]) -> Iterato
     rows = ((number, [cell.strip() for cell in cells]) for number, cells in enumerate(reader, start=1))
     header = next((cells for _, cells in rows if any(cells)), [])
     _check_header(header, columns)
-    for number, values in rows:
-        if not any(values):
-            continue
-        if len(values) != len(header):
-            yield number, BadRow(f"has {len(values)} cells under {len(header)} columns")
-        elif any("\n" in value or "\r" in value for value in values):
-            # It would take the rows up to the next quote for a part of itself.
-            yield number, BadRow("has a quote that is not closed on its line")
-        else:
-            yield number, dict(zip(header, values, strict=True))
+    number = 1
+    try:
+        for number, values in rows:
+            if any(values):
+                yield number, _row(header, values)
+    except csv.Error as error:
+        raise _BadSheetError(f"row {number + 1} cannot be read: {error}") from error
+
+
+def _row(header: list[str], values: list[str]) -> Row | BadRow:
+    if len(values) != len(header):
+        return BadRow(f"has {len(values)} cells under {len(header)} columns")
+    if any("\n" in value or "\r" in value for value in values):
+        # It would take the rows up to the next quote for a part of itself.
+        return BadRow("has a quote that is not closed on its line")
+    return dict(zip(header, values, strict=True))
 
 
 def _check_header(header: list[str], columns: set[str]) -> None:

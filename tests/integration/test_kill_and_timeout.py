@@ -14,7 +14,7 @@ from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.triggers import omics as triggers
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 from airflow_provider_omics_batch.triggers.ownership import uninterrupted
-from tests.integration.conftest import BUCKET, Emulator
+from tests.integration.conftest import BUCKET, Application, Emulator, refuse
 from tests.integration.tasks import TaskInstance
 
 DEFAULT = {
@@ -221,3 +221,33 @@ async def test_a_batch_that_has_ended_need_not_be_cancelled(
 
     assert await operator._cancel(ti.xcom["batch_id"]) is False
     assert not any("cancel" in request for request in slow.requests)
+
+
+@pytest.mark.parametrize(
+    "answer", [refuse("AccessDeniedException", 403), refuse("InternalServerException", 500)]
+)
+def test_a_timeout_is_told_as_one_whatever_aws_answers_by_then(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, answer: Application
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.operators.base.SECONDS_BEFORE_AIRFLOW", 3)
+    ti, operator = TaskInstance(), start(on_timeout="leave", deferrable=False)
+    ti.run(start(wait_for_completion=False))
+    slow.faults.extend([answer] * 20)
+
+    with pytest.raises(RunBatchTimeoutError, match="was left as it is"):
+        operator.execute_complete(ti.context, {"status": "timeout", "batch_id": ti.xcom["batch_id"]})
+
+    assert ti.xcom["return_value"]["batch_id"] == ti.xcom["batch_id"]
+
+
+def test_a_batch_that_was_to_be_left_is_not_cancelled_by_airflows_own_timeout(slow: Emulator) -> None:
+    """Airflow kills a task whose time is over, also while it says how far the batch is."""
+    ti, operator = TaskInstance(), start(on_timeout="leave")
+    with pytest.raises(TaskDeferred):
+        operator.execute(ti.context)
+    with pytest.raises(RunBatchTimeoutError):
+        operator.execute_complete(ti.context, {"status": "timeout", "batch_id": ti.xcom["batch_id"]})
+
+    operator.on_kill()
+
+    assert status(slow, ti.xcom["batch_id"]) in {"SUBMITTING", "INPROGRESS"}

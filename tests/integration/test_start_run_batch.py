@@ -445,3 +445,26 @@ def test_missing_credentials_are_told_at_once(start: Start, monkeypatch: pytest.
 
     with pytest.raises(NoCredentialsError):
         TaskInstance().run(start(settings(1)))
+
+
+@pytest.mark.parametrize(
+    "left", [b"", b'{"run_setting_id": "S0", "run_id": "1", "submission_status": "SUCCESS"}\n{"run']
+)
+def test_a_manifest_that_is_not_whole_is_not_taken_for_the_mapping(
+    start: Start, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, left: bytes
+) -> None:
+    ti = TaskInstance()
+    operator = start(settings(3), staging_uri=STAGING)
+    mapping = operator._mapping
+
+    def cut(outcome: Any, manifest: str) -> Any:
+        emulator.client("s3").put_object(
+            Bucket=BUCKET, Key=manifest.removeprefix(f"s3://{BUCKET}/"), Body=left
+        )
+        return mapping(outcome, manifest)
+
+    monkeypatch.setattr(operator, "_mapping", cut)
+
+    ti.run(operator)
+
+    assert list(ti.xcom["run_ids"]) == ["S0", "S1", "S2"]

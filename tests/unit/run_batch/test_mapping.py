@@ -211,13 +211,57 @@ async def test_runs_that_no_list_ever_has_are_not_accounted_for(
     assert outcome.state.unaccounted == 1
 
 
-async def test_a_total_that_is_too_low_is_set_right(log: logging.Logger) -> None:
+async def test_runs_that_the_service_has_not_counted_are_not_taken_for_completed(log: logging.Logger) -> None:
     state = BatchState("7", "PROCESSED", 1, Submissions(1), Runs(completed=1))
-    client = ScriptedClient(list_runs_in_batch={"runs": [item("A", "1"), item("B")]})
+    client = ScriptedClient(list_runs_in_batch={"runs": [item("A", "1"), item("B", "2"), item("C", "3")]})
 
     outcome, _ = await collect(client, state, log)
 
-    assert (outcome.state.total, outcome.state.submissions.failed) == (2, 1)
+    assert outcome.state.unaccounted == 2
+
+
+async def test_counts_that_add_up_stay_where_the_list_of_runs_lags_behind(
+    log: logging.Logger, naps: list[float]
+) -> None:
+    state = BatchState("7", "PROCESSED", 3, Submissions(3), Runs(completed=2, failed=1))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [item("A", "1"), item("B", "2"), item("C", "3")]}, list_runs={}
+    )
+
+    outcome, records = await collect(client, state, log)
+
+    assert outcome.state == state
+    assert set(statuses(records).values()) == {None}
+
+
+async def test_a_list_of_failed_runs_that_lags_is_read_again(log: logging.Logger, naps: list[float]) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=1, failed=1))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [item("A", "1"), item("B", "2")]},
+        list_runs=[{}, runs(("2", "FAILED"))],
+        get_run={"status": "FAILED"},
+    )
+
+    _, records = await collect(client, state, log)
+
+    assert statuses(records) == {"A": "COMPLETED", "B": "FAILED"}
+
+
+async def test_a_list_whose_page_token_has_expired_is_read_again(
+    log: logging.Logger, naps: list[float]
+) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=2))
+    client = ScriptedClient(
+        list_runs_in_batch=[
+            {"runs": [item("A", "1")], "nextToken": "t"},
+            error("ValidationException", 400, "ListRunsInBatch"),
+            {"runs": [item("A", "1"), item("B", "2")]},
+        ]
+    )
+
+    _, records = await collect(client, state, log)
+
+    assert list(statuses(records)) == ["A", "B"]
 
 
 async def test_an_answer_without_a_list_is_an_empty_list(log: logging.Logger) -> None:

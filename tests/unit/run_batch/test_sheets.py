@@ -180,7 +180,7 @@ def test_a_quote_that_swallows_the_rows_behind_it_is_a_bad_row(tmp_path: Path, n
 
 
 def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunSettingsError, match="unexpected end of data"):
+    with pytest.raises(RunSettingsError, match="row 2 cannot be read: unexpected end of data"):
         settings(sheet(tmp_path / "c.tsv", 'sample\tkit\nA\t"5 inch\nB\tx\n'))
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
 from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.states import BatchState
@@ -78,14 +78,15 @@ async def test_a_fault_that_passes_by_itself_never_ends_a_wait(
         error("ValidationException", 400),
         error("ResourceNotFoundException", 404),
         error("ServiceQuotaExceededException", 402),
+        FileNotFoundError("ca.pem"),
     ],
 )
 async def test_a_refusal_ends_a_wait_at_once(
-    naps: list[float], log: logging.Logger, refusal: ClientError
+    naps: list[float], log: logging.Logger, refusal: Exception
 ) -> None:
     client = ScriptedClient(get_batch=[{"status": "SUBMITTING"}, refusal])
 
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(type(refusal)) as caught:
         await watch(client, log)
 
     assert caught.value is refusal
