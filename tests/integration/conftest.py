@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.request import Request, urlopen
@@ -95,11 +93,8 @@ def _server() -> Iterator[Emulator]:
 
 
 @pytest.fixture(name="emulator")
-def _emulator(server: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Emulator:
+def _emulator(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """Serve HealthOmics with an empty account, an hour a second, and let ``aws_default`` lead to it."""
-    for name in os.environ:
-        if name.startswith(("AWS_", "BOTO_", "MOTO_", "AIRFLOW_CONN_")):
-            monkeypatch.delenv(name)
     connection = {
         "conn_type": "aws",
         "login": "any-key-id",

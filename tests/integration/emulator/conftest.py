@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,16 +10,6 @@ from botocore.config import Config
 
 MODULE = "airflow_provider_omics_batch.emulator"
 REGION = "us-east-1"
-
-
-@pytest.fixture(autouse=True)
-def _own_aws_environment(monkeypatch, tmp_path):
-    """Hide what the developer has configured for AWS."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "BOTO_", "MOTO_")):
-            monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
 
 
 @pytest.fixture(scope="session", name="command")

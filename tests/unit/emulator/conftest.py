@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import boto3
@@ -21,20 +20,14 @@ DEFAULT = {
 
 
 @pytest.fixture(autouse=True)
-def _own_aws_environment(monkeypatch, tmp_path):
-    """Hide what the developer has configured for AWS."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "BOTO_", "MOTO_")):
-            monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
+def _credentials(_own_aws_environment, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
 
 
 @pytest.fixture(autouse=True)
-def _mock_aws(_own_aws_environment):
+def _mock_aws(_credentials):
     register()
     with mock_aws():
         yield
