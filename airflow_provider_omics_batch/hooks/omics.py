@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -115,7 +114,7 @@ class OmicsHook(AwsBaseHook):
         config = self.config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
         return self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
 
-    @cached_property
+    @property
     def _capable_client(self) -> Any:
         if not hasattr(self.conn, "start_run_batch"):
             raise RuntimeError(

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from aiolimiter import AsyncLimiter
 from airflow.sdk.configuration import conf
@@ -45,7 +44,8 @@ class _Shared:
     )
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
+#: By event loop, as long as there is anybody who waits in it; limiters hold on to their loop.
+_shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
 
 class SharedClient:
@@ -107,7 +107,8 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
 
     :param hook_params: Arguments for :class:`OmicsHook`; those who give the same share a client.
     """
-    shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
+    loop = asyncio.get_running_loop()
+    shared = _shared.setdefault(loop, _Shared())
     key = json.dumps(hook_params, sort_keys=True, default=repr)
     client = shared.clients.setdefault(key, SharedClient(hook_params, shared.limiters))
     client.users += 1
@@ -117,6 +118,8 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
         client.users -= 1
         if not client.users:
             del shared.clients[key]
+            if not shared.clients:
+                del _shared[loop]
             await client.close()
 
 

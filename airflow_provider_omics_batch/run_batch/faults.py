@@ -106,7 +106,7 @@ def is_passing(error: BaseException) -> bool:
         status = _http_status(error)
         if status == 501:
             return False
-        return _is_throttling(error) or code_of(error) in STALE_CREDENTIALS or status == 408 or status >= 500
+        return _is_throttling(error) or is_about_credentials(error) or status == 408 or status >= 500
     return isinstance(error, (*_PASSING, IncompleteAnswerError))
 
 

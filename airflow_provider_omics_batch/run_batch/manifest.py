@@ -55,16 +55,16 @@ async def write_run_manifest(
         outcome = await collect_runs(
             client, state, lambda record: file.write(json_bytes(record) + b"\n"), log
         )
-        client = await sync_to_async(lambda: s3.conn)()
+        s3_client = await sync_to_async(lambda: s3.conn)()
         # In a thread of its own, so that a large manifest does not hold up what others do in the common one.
-        await patiently(asyncio.to_thread, _put, file, uri, client, log=log, patience=PATIENCE_FOR_MAPPING)
+        await patiently(asyncio.to_thread, _put, file, uri, s3_client, log=log, patience=PATIENCE_FOR_MAPPING)
     return outcome
 
 
-def _put(file: IO[bytes], uri: str, client: Any) -> None:
+def _put(file: IO[bytes], uri: str, s3_client: Any) -> None:
     bucket, key = split_s3_uri(uri)
     file.seek(0)
-    client.put_object(Bucket=bucket, Key=key, Body=file, ContentType="application/jsonl")
+    s3_client.put_object(Bucket=bucket, Key=key, Body=file, ContentType="application/jsonl")
 
 
 def read_run_manifest(

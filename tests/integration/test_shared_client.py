@@ -47,7 +47,7 @@ async def test_the_last_to_leave_closes_the_client() -> None:
             await client.call("list_batch")
         await client.call("list_batch")
     assert client._client is None
-    assert not shared._shared[asyncio.get_running_loop()].clients
+    assert not shared._shared
 
 
 async def test_a_client_whose_credentials_are_not_accepted_is_renewed(emulator: Emulator) -> None:
