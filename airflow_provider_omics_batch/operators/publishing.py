@@ -124,11 +124,19 @@ class RunsPublisher:
     async def _collect_and_write(
         self, last: EndedBatch, takers: Sequence[Keep]
     ) -> tuple[Outcome, str | None]:
-        if len(self._batches) < 2:
+        uri = self._where_to_write(last)
+        if uri is None:
             return await self._collect(last, takers), last.manifest_uri
         with closing(RunRecords()) as records:
             outcome = await self._collect(last, [*takers, records.add])
-            return outcome, await self._write(records, self._batches[-1].manifest_uri)
+            return outcome, await self._write(records, uri)
+
+    def _where_to_write(self, last: EndedBatch) -> str | None:
+        """Return where the manifest goes that the trigger cannot have written, if there is to be one."""
+        own = self._batches[-1].manifest_uri if self._batches else None
+        if own is None or len(self._batches) > 1:
+            return own and manifest_uri_of_all(own)
+        return own if last.manifest_uri is None else None
 
     async def _collect(self, last: EndedBatch, takers: Sequence[Keep]) -> Outcome:
         """Hand the last record of every run setting to all takers, and return how all of it ended."""
@@ -142,11 +150,8 @@ class RunsPublisher:
             reader = ResultsReader(client, self._read, self._log, every_reason=self._every_reason)
             return await reader.collect(batches, keep)
 
-    async def _write(self, records: RunRecords, uri_of_last: str | None) -> str | None:
+    async def _write(self, records: RunRecords, uri: str) -> str | None:
         """Write the last record of every run setting to S3, and return where that is."""
-        if uri_of_last is None:
-            return None
-        uri = manifest_uri_of_all(uri_of_last)
         try:
             await records.put(uri, S3Hook(**self._hook_params), self._log)
         except FAULTS as error:

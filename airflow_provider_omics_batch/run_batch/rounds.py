@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from airflow_provider_omics_batch.run_batch.mapping import RunRecord, was_submitted, went_wrong
-from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, BatchState
+from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, RUNS_DELETED, BatchState
 
 RetryFailed = Literal["retriable", "all"]
 
@@ -137,6 +137,8 @@ class Remainder:
         :param total: How many run settings there are in all, as far as that is known.
         :param bearable: How many runs may have failed for good; ``None`` for any number.
         """
+        if self.last.status in RUNS_DELETED:
+            return "somebody has deleted its runs"
         if not self.size(total):
             unknown = f"; of {self.unexplained:,} the reason is not known" if self.unexplained else ""
             return f"what has gone wrong does not pass by itself{unknown}" if self.lasting else "none failed"

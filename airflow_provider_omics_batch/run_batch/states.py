@@ -16,9 +16,8 @@ MAX_TEXT_LENGTH = 300
 
 #: The batch will not change by itself any more, or its runs are being deleted.
 #: Any status that is not listed here, one that AWS adds later included, means: go on waiting.
-ENDED = frozenset(
-    {PROCESSED, "FAILED", "CANCELLED", "RUNS_DELETING", "RUNS_DELETED", "RUNS_DELETE_FAILED", GONE}
-)
+RUNS_DELETED = frozenset({"RUNS_DELETING", "RUNS_DELETED", "RUNS_DELETE_FAILED"})
+ENDED = RUNS_DELETED | {PROCESSED, "FAILED", "CANCELLED", GONE}
 UNDER_WAY = frozenset({"CREATING", "PENDING", "SUBMITTING", "INPROGRESS", "STOPPING"})
 
 
