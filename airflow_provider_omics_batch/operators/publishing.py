@@ -20,7 +20,13 @@ from airflow_provider_omics_batch.run_batch.manifest import (
     manifest_uri_of_all,
     read_run_manifest,
 )
-from airflow_provider_omics_batch.run_batch.mapping import Outcome, RunIds, RunRecord
+from airflow_provider_omics_batch.run_batch.mapping import (
+    SHOWN_FAILURES,
+    UNDER_WAY,
+    Outcome,
+    RunIds,
+    RunRecord,
+)
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ResultsReader, ended_batch
 from airflow_provider_omics_batch.run_batch.states import BatchState
 
@@ -77,8 +83,8 @@ class RunsPublisher:
         :param keep: Gets the last record of every run setting.
         :param again: Whether all of this has been told in the log before.
         """
-        run_ids = _new_run_ids()
-        takers = [run_ids.add, *([keep] if keep else [])]
+        run_ids, under_way = _new_run_ids(), _UnderWay()
+        takers = [run_ids.add, under_way.note, *([keep] if keep else [])]
         try:
             outcome, manifest = asyncio.run(self._collect_and_write(batch, takers))
         except FAULTS as error:
@@ -88,6 +94,15 @@ class RunsPublisher:
                 remedy(error) or error,
             )
             return self._push(Published(batch.outcome, batch.manifest_uri, error), _new_run_ids())
+        if under_way.count and not again:
+            self._log.warning(
+                "Run batch %s is %s, but %s of the runs are under way, and paid for unless somebody cancels "
+                "them one by one: %s",
+                outcome.state.batch_id,
+                outcome.state.status,
+                f"{under_way.count:,}",
+                ", ".join(under_way.named),
+            )
         return self._push(Published(outcome, manifest), run_ids, quietly=again)
 
     def publish_so_far(self, batch_id: str, seconds: float) -> Published:
@@ -167,6 +182,20 @@ class RunsPublisher:
     async def _client(self) -> AsyncIterator[PatientClient]:
         async with shared_client(**self._hook_params) as shared:
             yield PatientClient(shared, self._log)
+
+
+class _UnderWay:
+    """The runs that a batch has left behind when it ended, the first ones by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.named: list[str] = []
+
+    def note(self, record: RunRecord) -> None:
+        if record["run_status"] in UNDER_WAY:
+            self.count += 1
+            if len(self.named) < SHOWN_FAILURES:
+                self.named.append(f"{record['run_setting_id']} (run {record['run_id']})")
 
 
 def _new_run_ids() -> RunIds:

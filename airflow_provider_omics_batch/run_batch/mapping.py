@@ -19,6 +19,9 @@ from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState,
 #: So many failures are told with the task's result, where they are read by people.
 SHOWN_FAILURES = 10
 
+#: The status of a run that costs, or is going to.
+UNDER_WAY = ("PENDING", "STARTING", "RUNNING", "STOPPING")
+
 #: For so many failed runs the reason is asked for, with one GetRun each, unless all of them are wanted.
 MAX_REASONS = 1_000
 

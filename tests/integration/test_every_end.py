@@ -177,9 +177,9 @@ class Account:
 def _new_account(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Account]:
     start, accounts = OmicsBackend.start_run_batch, list[Account]()
 
-    def start_run_batch(backend: OmicsBackend, params: dict[str, Any]) -> Any:
+    def start_run_batch(backend: OmicsBackend, params: dict[str, Any], *more: Any) -> Any:
         known = len(backend.list_batch({})[0])
-        batch = start(backend, params)
+        batch = start(backend, params, *more)
         if len(backend.list_batch({})[0]) > known:
             accounts[-1].started(backend, batch, params["batchRunSettings"]["inlineSettings"])
         return batch
