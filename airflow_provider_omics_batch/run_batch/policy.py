@@ -56,13 +56,15 @@ def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence
         an int, or a float as a fraction of all runs.
     :param batch_ids: All batches, where there are more.
     """
-    whose = f"the {state.total:,} runs of batches {', '.join(batch_ids)}" if len(batch_ids) > 1 else ""
+    whose = f"its {state.total:,} runs"
+    if len(batch_ids) > 1:
+        whose = f"the {state.total:,} runs of batches {', '.join(batch_ids[:-1])} and {batch_ids[-1]}"
     if state.status != PROCESSED:
         reason = f": {state.failure_reason}" if state.failure_reason else ""
         under_way = state.runs.under_way
         unstarted = {"are under way": under_way, "were not started": state.unaccounted - under_way}
         details = _listed({"completed": state.runs.completed, **losses(state), **unstarted})
-        counts = f"; of {whose or f'its {state.total:,} runs'} {details}" if details else ""
+        counts = f"; of {whose}, {details}" if details else ""
         return f"Run batch {state.batch_id} is {state.status}{reason}{counts}"
     if not state.total:
         return (
@@ -73,8 +75,8 @@ def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence
     if count <= allowed:
         return None
     return (
-        f"Run batch {state.batch_id} was processed, but of {whose or f'its {state.total:,} runs'} "
-        f"{_listed(lost)}; max_failed_runs={max_failed_runs!r} allows {allowed:,}"
+        f"Run batch {state.batch_id} was processed, but of {whose}, {_listed(lost)}; "
+        f"max_failed_runs={max_failed_runs!r} allows {allowed:,}"
     )
 
 

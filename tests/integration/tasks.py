@@ -74,6 +74,16 @@ class TaskInstance:
                 event = json.loads(json.dumps(asyncio.run(first_event(deferred)), default=str))
                 go_on = partial(getattr(operator, deferred.method_name), self.context, event)
 
+    def until_deferred(self, go_on: Callable[..., Any]) -> TaskDeferred:
+        """Let a task go on until it defers itself, and return how it did."""
+        event = asyncio.run(first_event(self.deferred)) if self.deferred else None
+        try:
+            go_on(self.context, event) if self.deferred else go_on(self.context)
+        except TaskDeferred as deferred:
+            self.deferred = deferred
+            return deferred
+        raise AssertionError("It did not defer itself")
+
     def retry(self) -> TaskInstance:
         """Return the same task instance in its next try, which finds no XCom."""
         again = TaskInstance(
