@@ -203,7 +203,7 @@ def test_the_deadline_is_the_same_in_every_round(account: Emulator) -> None:
 
 
 def test_a_timeout_in_a_later_round_tells_of_all_runs(start: Start, account: Emulator) -> None:
-    ti, operator = TaskInstance(), start((GOOD, UNLUCKY), execution_timeout=timedelta(seconds=8))
+    ti, operator = TaskInstance(), start((GOOD, UNLUCKY), execution_timeout=timedelta(seconds=5))
     complete = operator.execute_complete
 
     def slow_down(context: Any, event: Any) -> Any:
