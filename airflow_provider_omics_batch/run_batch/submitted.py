@@ -12,7 +12,7 @@ class SubmittedBatch:
     """
     A batch that a task has submitted.
 
-    :param status: As of its submission.
+    :param status: As of its submission; not kept.
     :param submitted: How many runs it has; 0 where the author has staged them.
     :param digest: Of the request but its id.
     :param round_number: 0 for the first batch of a try, 1 for the first in which failed runs are sent again.
@@ -39,7 +39,8 @@ class SubmittedBatch:
         return cls(**{name: stored[name] for name in cls.__dataclass_fields__ if name in stored})
 
     def stored(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return what outlasts the moment of submission."""
+        return {name: value for name, value in asdict(self).items() if name != "status"}
 
     @property
     def identity(self) -> dict[str, Any]:
