@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.sdk.exceptions import TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowException, TaskDeferralTimeout
 
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunBatchTimeoutError
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
@@ -75,6 +75,7 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         self.cancel_on_kill = cancel_on_kill
         self.on_timeout = on_timeout
         self._batch_id: str | None = None
+        self._killed = False
         self._every_reason = False
 
     def wait(self, context: Context, batch: SubmittedBatch, **watching: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
 
         :param watching: More arguments of :class:`RunBatchTrigger`.
         """
-        self._batch_id = batch.batch_id
+        self._take_on(batch)
         deadline = self._deadline(context)
         trigger = RunBatchTrigger(
             batch_id=batch.batch_id,
@@ -133,11 +134,24 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
             raise self._timed_out(context, batch_id) from None
 
     def on_kill(self) -> None:
-        """Cancel the batch when the task is killed while it waits on the worker."""
+        """Cancel the batch when the task is killed while it works on the worker."""
+        self._killed = True
         if self._batch_id and self.cancel_on_kill:
             # The signal may have come in the midst of an event loop, so this one needs a thread of its own.
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(asyncio.run, self._cancel(self._batch_id)).result()
+
+    def _take_on(self, batch: SubmittedBatch) -> None:
+        """
+        Answer for a batch from now on.
+
+        Airflow lets a task go on for some seconds after its ``on_kill``, which may have come too early to
+        know of the batch.
+        """
+        self._batch_id = batch.batch_id
+        if self._killed:
+            self.on_kill()
+            raise AirflowException(f"The task was killed while it submitted run batch {batch.batch_id}")
 
     def _complete(self, context: Context, batch: EndedBatch) -> dict[str, Any]:
         """Publish what became of the runs of a batch that has ended, then judge it."""

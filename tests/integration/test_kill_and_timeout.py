@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, TaskDeferralTimeout, TaskDeferred
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchTimeoutError
@@ -130,6 +130,26 @@ def test_a_task_that_is_killed_on_the_worker_cancels_its_batch_unless_told_not_t
     asyncio.run(killed_while_waiting())
 
     assert (status(slow, ti.xcom["batch_id"]) in {"STOPPING", "CANCELLED"}) is cancelled
+
+
+def test_a_task_that_is_killed_while_it_submits_cancels_its_batch_as_soon_as_it_knows_it(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow calls on_kill in the midst of whatever the task does, and lets it go on for a while."""
+    ti, operator = TaskInstance(), start()
+    submit = operator.hook.start_run_batch
+
+    def submit_and_be_killed(**request: Any) -> Any:
+        answer = submit(**request)
+        operator.on_kill()
+        return answer
+
+    monkeypatch.setattr(operator.hook, "start_run_batch", submit_and_be_killed)
+
+    with pytest.raises(AirflowException, match="was killed while it submitted run batch 1000001"):
+        operator.execute(ti.context)
+
+    assert status(slow, "1000001") in {"STOPPING", "CANCELLED"}
 
 
 def test_a_task_that_is_killed_before_it_has_submitted_cancels_nothing(slow: Emulator) -> None:
