@@ -129,6 +129,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         self._every_reason = retry_failed == "retriable" and bool(retry_failed_rounds or self.retries)
 
     def execute(self, context: Context) -> dict[str, Any]:
+        self._task_instance = context["ti"]
         submitter = RunsSubmitter(self, context)
         batches = batches_of_earlier_tries(context)
         if batches:
