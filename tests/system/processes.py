@@ -81,6 +81,9 @@ class Services:
     ) -> None:
         self.stop()
 
+    def __contains__(self, service: Service) -> bool:
+        return service in self._running
+
     def start(self, name: str, command: Sequence[str]) -> Service:
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
@@ -136,6 +139,32 @@ class Services:
         for service in self._running:
             if service is not besides and (code := service.exit_code()) is not None:
                 raise DeploymentError(f"The {service.name} ended by itself, exit code {code}", service.log)
+
+    def signal(self, service: Service, number: signal.Signals) -> None:
+        """Send a signal to a process and to all that belong to it."""
+        for pid in _members({service.process.pid}):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self, service: Service) -> None:
+        """Kill a process with all that belong to it, at once; from then on it is none of ours."""
+        while _members({service.process.pid}):
+            self.signal(service, signal.SIGKILL)
+            time.sleep(0.01)
+        self.forget(service)
+
+    def forget(self, service: Service) -> None:
+        """Reap a process that was made to end, so that its end is not taken for a mishap."""
+        service.process.wait()
+        self._running.remove(service)
+
+    def named(self, name: str) -> Service:
+        """Return the running process of a name."""
+        return next(service for service in self._running if service.name == name)
+
+    def ended(self) -> list[Service]:
+        """Return what has ended by itself."""
+        return [service for service in self._running if service.exit_code() is not None]
 
     def stop(self, patience: float = 6) -> None:
         """End everything: ask first, and kill what is left when patience is at its end."""

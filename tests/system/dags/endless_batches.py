@@ -15,6 +15,7 @@ ARGUMENTS: dict[str, Any] = {
         "roleArn": "arn:aws:iam::123456789012:role/omics",
         "outputUri": "s3://bucket/out/",
     },
+    "batch_name": "{{ run_id }}",
     "poll_interval": 1,
 }
 SETTINGS = [{"runSettingId": name} for name in ("NA12878", "NA12891", "NA12892")]

@@ -1,0 +1,53 @@
+"""What else happens to a deployment while a batch is under way."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.deployed import Deployment
+from tests.system.postgres import Database
+from tests.system.test_worker_crashes import check_the_end
+
+
+@pytest.mark.usefixtures("postgres")
+@pytest.mark.parametrize(
+    ("dag_id", "state"), [("brief_but_longer", "deferred"), ("brief_on_the_worker", "running")]
+)
+def test_a_restart_of_the_api_server_disturbs_no_wait(
+    deployment: Deployment, dag_id: str, state: str
+) -> None:
+    """A task that is deferred or that waits on its worker ends as if nothing had been, with the one batch."""
+    run = deployment.start(dag_id)
+    known = run.wait_until_submitted()
+    run.wait_for_task(state)
+
+    deployment.restart("api-server")
+
+    assert run.wait_for_end() == "success"
+    check_the_end(run, known)
+
+
+def test_cut_connections_to_the_database_disturb_no_wait(deployment: Deployment, postgres: Database) -> None:
+    """When all of Airflow's connections break, the wait goes on, with the one batch."""
+    run = deployment.start("brief_but_longer")
+    known = run.wait_until_watched()
+
+    assert postgres.cut_connections() > 0
+    deployment.restart_what_has_ended()
+
+    assert run.wait_for_end() == "success"
+    check_the_end(run, known)
+
+
+def test_a_paused_dags_batch_goes_on_and_its_task_ends(deployment: Deployment) -> None:
+    """Pausing a Dag cancels nothing, and its deferred task ends as if nothing had been."""
+    run = deployment.start("brief_but_longer")
+    known = run.wait_until_watched()
+
+    deployment.airflow.api.pause(run.dag_id)
+    try:
+        run.wait_for_task("success")
+    finally:
+        deployment.airflow.api.pause(run.dag_id, paused=False)
+
+    check_the_end(run, known)

@@ -1,0 +1,103 @@
+"""Workers that are killed with kill -9 at each point of a submission."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.system.deployed import BUCKET, DagRun, Deployment
+from tests.system.postgres import Database
+
+
+class Point(NamedTuple):
+    """
+    A point at which a task is kept from going on.
+
+    :param table: The table that is locked.
+    :param mode: The lock.
+    :param statement: What waits for it then.
+    :param batches: How many batches there are by then.
+    """
+
+    table: str
+    mode: str
+    statement: str
+    batches: int
+
+
+POINTS = {
+    "before it calls StartRunBatch": Point(
+        "task_state_store", "ACCESS EXCLUSIVE", "SELECT %FROM task_state_store%", 0
+    ),
+    "after the answer, before it has kept it": Point("xcom", "SHARE", "DELETE FROM xcom%", 1),
+    "after it has kept the answer, before it is deferred": Point(
+        "trigger", "SHARE", "INSERT INTO trigger%", 1
+    ),
+}
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=list(POINTS))
+def test_a_worker_killed_while_it_submits_leaves_one_batch(
+    deployment: Deployment, postgres: Database, point: Point
+) -> None:
+    """The next try finds the batch of the killed one, or starts the first; it ends as if nothing had been."""
+    with postgres.locked(point.table, point.mode):
+        run = deployment.start("brief")
+        deployment.wait_until_stuck(point.statement)
+        before = run.batch_ids()
+        run.kill_worker()
+        # The API server would carry out what it has in hand, though there is nobody to answer any more.
+        postgres.cut_waiting(point.statement)
+    assert len(before) == point.batches
+
+    assert run.wait_for_end() == "success"
+
+    assert run.tries() == 2
+    check_the_end(run, before)
+
+
+def test_a_worker_killed_after_the_event_leaves_what_the_next_try_publishes(
+    deployment: Deployment, postgres: Database
+) -> None:
+    """The next try finds the batch that has ended, and publishes all of it."""
+    run = deployment.start("brief")
+    before = run.wait_until_watched()
+    with postgres.locked("xcom", "SHARE"):
+        deployment.wait_until_stuck("DELETE FROM xcom%")
+        run.kill_worker()
+        postgres.cut_waiting("DELETE FROM xcom%")
+
+    assert run.wait_for_end() == "success"
+
+    assert run.tries() == 2
+    check_the_end(run, before)
+
+
+def check_the_end(run: DagRun, known: list[str]) -> None:
+    """Check that there is one batch, and that the task has published all of it."""
+    [batch] = run.batches()
+    assert set(known) <= {batch["id"]}
+    assert batch["status"] == "PROCESSED"
+    runs = {item["runSettingId"]: item["runId"] for item in runs_of(run, batch["id"])}
+    assert run.xcom("batch_id") == batch["id"]
+    assert run.xcom("batch_ids") == [batch["id"]]
+    assert run.xcom("run_ids") == runs
+    assert {line["run_setting_id"]: line["run_id"] for line in manifest(run)} == runs
+    summary = run.xcom()
+    assert (summary["batch_id"], summary["status"]) == (batch["id"], "PROCESSED")
+    assert summary["total"] == summary["runs"]["completed"] == len(runs)
+    assert summary["manifest_uri"] == run.xcom("manifest_uri")
+
+
+def runs_of(run: DagRun, batch_id: str) -> list[dict[str, Any]]:
+    pages = run.emulator.client("omics").get_paginator("list_runs_in_batch").paginate(batchId=batch_id)
+    return [item for page in pages for item in page["runs"]]
+
+
+def manifest(run: DagRun) -> list[dict[str, Any]]:
+    key = run.xcom("manifest_uri").removeprefix(f"s3://{BUCKET}/")
+    with closing(run.emulator.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"]) as body:
+        return [json.loads(line) for line in body.iter_lines()]
