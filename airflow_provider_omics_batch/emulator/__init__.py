@@ -8,12 +8,15 @@ import sys
 from moto.backend_index import backend_url_patterns
 
 from airflow_provider_omics_batch.emulator.clock import Clock, ManualClock, ScaledClock
+from airflow_provider_omics_batch.emulator.faults import Fault, FaultList
 from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
 from airflow_provider_omics_batch.emulator.settings import Settings
 from airflow_provider_omics_batch.emulator.urls import url_bases
 
 __all__ = [
     "Clock",
+    "Fault",
+    "FaultList",
     "ManualClock",
     "OmicsBackend",
     "ScaledClock",

@@ -7,11 +7,16 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics_batch.emulator import OmicsBackend, ScaledClock, Settings
+from airflow_provider_omics_batch.emulator import Fault, FaultList, OmicsBackend, ScaledClock, Settings
+from airflow_provider_omics_batch.emulator.faults import KINDS
+from airflow_provider_omics_batch.emulator.notation import SYNTAX, parse_fault
 from airflow_provider_omics_batch.emulator.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+_FAULT_HELP = f"what goes wrong on the n-th call of an operation: {', '.join(KINDS)}; may be repeated"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     OmicsBackend.configure_all(settings, ScaledClock(options.speed))
     try:
-        serve(options.host, options.port)
+        serve(options.host, options.port, FaultList(options.fault))
     except OSError as error:
         print(f"cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1
@@ -49,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--fail-submissions", type=_share, default=0.0, help="share of runs that cannot be submitted")
     add("--fail-runs", type=_share, default=0.0, help="share of submitted runs that fail")
     add("--seed", type=_whole(-math.inf), default=0, help="decides which runs fail and how long each takes")
+    add("--fault", type=_fault, action="append", default=[], metavar=SYNTAX, help=_FAULT_HELP)
     return parser
 
 
@@ -86,6 +92,13 @@ def _read_number(text: str) -> float:
         value = math.nan
     _check(math.isfinite(value), "must be a number", text)
     return value
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _range(least: float, most: float) -> str:

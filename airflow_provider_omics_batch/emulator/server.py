@@ -7,17 +7,17 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
-from moto.core.request import Request
-from moto.core.routing import get_service_router
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
-from werkzeug.exceptions import NotFound
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from airflow_provider_omics_batch.emulator import register
+from airflow_provider_omics_batch.emulator.control import Control
+from airflow_provider_omics_batch.emulator.faults import SERVICES, FaultList
+from airflow_provider_omics_batch.emulator.middleware import FaultyService, operation_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,6 +29,18 @@ _UNSIGNED_HOST = "omics.us-east-1.amazonaws.com"
 
 class Application(DomainDispatcherApplication):
     """moto's application, which also knows HealthOmics by its paths where a request is not signed."""
+
+    def __init__(self, faults: FaultList) -> None:
+        super().__init__(self._create_app)
+        self._faults = faults
+
+    def _create_app(self, service: Any) -> Any:
+        app: Any = create_backend_app(service)
+        if service in SERVICES:
+            app.wsgi_app = FaultyService(app.wsgi_app, service, self._faults)
+        elif service == "moto_api":
+            app.wsgi_app = Control(app.wsgi_app, self._faults)
+        return app
 
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
         host = (
@@ -45,11 +57,7 @@ class Application(DomainDispatcherApplication):
 def _is_unsigned(environ: dict[str, Any], path: str) -> bool:
     if "HTTP_AUTHORIZATION" in environ or not _UNSIGNED_PATH.fullmatch(path):
         return False
-    try:
-        get_service_router("omics").match(Request({**environ, "CONTENT_TYPE": "application/json"}))
-    except NotFound:
-        return False
-    return True
+    return operation_of("omics", environ) is not None
 
 
 class Handler(MotoRequestHandler):
@@ -78,24 +86,28 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def create_server(host: str, listener: socket.socket) -> BaseWSGIServer:
-    """Make a threaded server around a listening socket."""
+def create_server(host: str, listener: socket.socket, faults: FaultList | None = None) -> BaseWSGIServer:
+    """
+    Make a threaded server around a listening socket.
+
+    :param faults: acts in this server, also what is added to it later.
+    """
     register()
     port = listener.getsockname()[1]
     return make_server(
         host,
         port,
-        Application(create_backend_app),
+        Application(faults or FaultList()),
         threaded=True,
         request_handler=Handler,
         fd=listener.fileno(),
     )
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, faults: FaultList) -> None:
     """Serve until SIGINT or SIGTERM."""
     with listen(host, port) as listener:
-        server = create_server(host, listener)
+        server = create_server(host, listener, faults)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _end)
         shown = f"[{host}]" if ":" in host else host

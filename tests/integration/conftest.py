@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Thread
@@ -15,7 +14,15 @@ import boto3
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from airflow_provider_omics_batch.emulator import OmicsBackend, ScaledClock, Settings, omics_backends
+from airflow_provider_omics_batch.emulator import (
+    FaultList,
+    OmicsBackend,
+    ScaledClock,
+    Settings,
+    omics_backends,
+)
+from airflow_provider_omics_batch.emulator.faults import service_of
+from airflow_provider_omics_batch.emulator.middleware import operation_of
 from airflow_provider_omics_batch.emulator.server import create_server, listen
 
 REGION = "eu-west-1"
@@ -30,20 +37,22 @@ class Emulator:
     """
     The emulator as a test sees it.
 
-    :param start_faults: Applications that answer the next StartRunBatch in the emulator's place.
-    :param faults: The same for all other operations of HealthOmics.
-    :param requests: Method and path of every request to HealthOmics.
+    :param answers: Applications that answer the next calls of an operation in the emulator's place.
     """
 
     url: str
     application: Application
-    start_faults: deque[Application] = field(default_factory=deque)
-    faults: deque[Application] = field(default_factory=deque)
-    requests: Counter[str] = field(default_factory=Counter)
+    faults: FaultList
+    answers: defaultdict[str, deque[Application]] = field(default_factory=lambda: defaultdict(deque))
 
     @property
     def backend(self) -> OmicsBackend:
         return omics_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """The calls of HealthOmics by operation, without those that were answered in the emulator's place."""
+        return {name: count for name, count in self.faults.calls.items() if service_of(name) == "omics"}
 
     @property
     def batches(self) -> list[dict[str, Any]]:
@@ -52,37 +61,32 @@ class Emulator:
     def configure(self, *, speed: float = 3600, **settings: Any) -> None:
         self.backend.configure(Settings(**settings), ScaledClock(speed))
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **config: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id="any",
             aws_secret_access_key="any",
-            config=boto3.session.Config(inject_host_prefix=False),
+            config=boto3.session.Config(inject_host_prefix=False, **config),
         )
 
     def reset(self) -> None:
         urlopen(Request(f"{self.url}/moto-api/reset", method="POST")).close()  # noqa: S310
-        self.start_faults.clear()
-        self.faults.clear()
-        self.requests.clear()
+        self.answers.clear()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if "/omics/aws4_request" not in environ.get("HTTP_AUTHORIZATION", ""):
-            return self.application(environ, start_response)
-        request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-        self.requests[request] += 1
-        faults = self.start_faults if request == "POST /runBatch" else self.faults
-        answer = faults.popleft() if faults else self.application
+        answers = self.answers.get(operation_of("omics", environ) or "")
+        answer = answers.popleft() if answers else self.application
         return answer(environ, start_response)
 
 
 @pytest.fixture(scope="session", name="server")
 def _server() -> Iterator[Emulator]:
     with listen("127.0.0.1", 0) as listener:
-        server = create_server("127.0.0.1", listener)
-        emulator = Emulator(f"http://127.0.0.1:{server.port}", server.app)
+        faults = FaultList()
+        server = create_server("127.0.0.1", listener, faults)
+        emulator = Emulator(f"http://127.0.0.1:{server.port}", server.app, faults)
         server.app = emulator
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -121,13 +125,3 @@ def answer(status: str, body: bytes = b"", **headers: str) -> Application:
         return [body]
 
     return application
-
-
-def hang_up(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError
-
-
-def refuse(code: str, status: int) -> Application:
-    body = json.dumps({"message": "not now"}).encode()
-    return answer(f"{status} {code}", body, **{"x-amzn-ErrorType": code, "Content-Type": "application/json"})

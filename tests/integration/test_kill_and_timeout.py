@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
 
+from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchTimeoutError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.triggers import omics as triggers
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 from airflow_provider_omics_batch.triggers.ownership import uninterrupted
-from tests.integration.conftest import BUCKET, Application, Emulator, refuse
+from tests.integration.conftest import BUCKET, Emulator
 from tests.integration.tasks import TaskInstance
 
 DEFAULT = {
@@ -110,7 +111,7 @@ def test_any_other_end_of_a_trigger_stays_what_it_is(slow: Emulator) -> None:
         operator.resume_execution("__fail__", {"error": "Trigger failure"}, ti.context)
 
     assert not isinstance(caught.value, TaskDeferralTimeout)
-    assert not any("cancel" in request for request in slow.requests)
+    assert not any("Cancel" in operation for operation in slow.calls)
 
 
 @pytest.mark.parametrize(("cancel_on_kill", "cancelled"), [(True, True), (False, False)])
@@ -134,7 +135,7 @@ def test_a_task_that_is_killed_on_the_worker_cancels_its_batch_unless_told_not_t
 def test_a_task_that_is_killed_before_it_has_submitted_cancels_nothing(slow: Emulator) -> None:
     start().on_kill()
 
-    assert not slow.requests
+    assert not slow.calls
 
 
 @pytest.fixture(name="trigger")
@@ -168,7 +169,7 @@ async def test_a_trigger_told_not_to_cancels_nothing(slow: Emulator, trigger: Ru
 
     await trigger.on_kill()
 
-    assert not any("cancel" in request for request in slow.requests)
+    assert not any("Cancel" in operation for operation in slow.calls)
 
 
 async def test_a_trigger_that_is_shut_down_cancels_nothing(slow: Emulator, trigger: RunBatchTrigger) -> None:
@@ -178,13 +179,13 @@ async def test_a_trigger_that_is_shut_down_cancels_nothing(slow: Emulator, trigg
 
     waiting = asyncio.create_task(wait())
     async with asyncio.timeout(10):
-        while not any(request.startswith("GET /runBatch/") for request in slow.requests):  # noqa: ASYNC110
+        while not slow.calls.get("GetBatch"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await trigger.cleanup()
 
-    assert not any("cancel" in request for request in slow.requests)
+    assert not any("Cancel" in operation for operation in slow.calls)
 
 
 async def test_the_end_of_a_batch_is_not_cut_short_by_further_cancellations() -> None:
@@ -220,19 +221,18 @@ async def test_a_batch_that_has_ended_need_not_be_cancelled(
     await asyncio.to_thread(ti.run, operator)
 
     assert await operator._cancel(ti.xcom["batch_id"]) is False
-    assert not any("cancel" in request for request in slow.requests)
+    assert not any("Cancel" in operation for operation in slow.calls)
 
 
-@pytest.mark.parametrize(
-    "answer", [refuse("AccessDeniedException", 403), refuse("InternalServerException", 500)]
-)
+@pytest.mark.parametrize("error", ["AccessDeniedException", "InternalServerException"])
 def test_a_timeout_is_told_as_one_whatever_aws_answers_by_then(
-    slow: Emulator, monkeypatch: pytest.MonkeyPatch, answer: Application
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     monkeypatch.setattr("airflow_provider_omics_batch.operators.base.SECONDS_BEFORE_AIRFLOW", 3)
     ti, operator = TaskInstance(), start(on_timeout="leave", deferrable=False)
     ti.run(start(wait_for_completion=False))
-    slow.faults.extend([answer] * 20)
+    for operation in ("GetBatch", "ListRunsInBatch", "ListRuns"):
+        slow.faults.add(Fault(operation=operation, kind="error", error=error, times=20))
 
     with pytest.raises(RunBatchTimeoutError, match="was left as it is"):
         operator.execute_complete(ti.context, {"status": "timeout", "batch_id": ti.xcom["batch_id"]})
@@ -242,6 +242,7 @@ def test_a_timeout_is_told_as_one_whatever_aws_answers_by_then(
 
 def test_a_batch_that_was_to_be_left_is_not_cancelled_by_airflows_own_timeout(slow: Emulator) -> None:
     """Airflow kills a task whose time is over, also while it says how far the batch is."""
+    slow.configure(speed=100, run_seconds=1_000_000, creating_seconds=0, pending_seconds=0)
     ti, operator = TaskInstance(), start(on_timeout="leave")
     with pytest.raises(TaskDeferred):
         operator.execute(ti.context)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.hooks import shared
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
 from airflow_provider_omics_batch.hooks.shared import shared_client
-from tests.integration.conftest import REGION, Emulator, refuse
+from tests.integration.conftest import REGION, Emulator
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
@@ -54,7 +55,9 @@ async def test_a_client_whose_credentials_are_not_accepted_is_renewed(emulator: 
     async with shared_client(aws_conn_id="aws_default") as client:
         await client.call("list_batch")
         before = client._client
-        emulator.faults.append(refuse("ExpiredTokenException", 403))
+        emulator.faults.add(
+            Fault(operation="ListBatch", kind="error", error="ExpiredTokenException", status=403)
+        )
         with pytest.raises(ClientError, match="ExpiredTokenException"):
             await client.call("list_batch")
 
@@ -65,13 +68,13 @@ async def test_a_client_whose_credentials_are_not_accepted_is_renewed(emulator: 
 
 async def test_a_throttled_call_is_one_call(emulator: Emulator) -> None:
     """The client itself retries nothing: it would do so past the rate limit."""
-    emulator.faults.extend([refuse("ThrottlingException", 429)] * 3)
+    emulator.faults.add(Fault(operation="ListBatch", kind="error", error="ThrottlingException", times=3))
 
     for _ in range(3):
         with pytest.raises(ClientError, match="ThrottlingException"):
             await look(aws_conn_id="aws_default")
 
-    assert emulator.requests["GET /runBatch"] == 3
+    assert emulator.calls["ListBatch"] == 3
 
 
 @pytest.mark.parametrize("regions", [[None], [None, REGION]])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 from structlog.testing import capture_logs
 
+from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
-from tests.integration.conftest import BUCKET, Emulator, answer, hang_up, refuse
+from tests.integration.conftest import BUCKET, Emulator, answer
 from tests.integration.tasks import StateStore, TaskInstance
 
 DEFAULT = {
@@ -253,7 +254,7 @@ def test_bad_input_ends_before_anything_is_sent(
     with pytest.raises(RunSettingsError, match=told):
         TaskInstance().run(start(**arguments))
 
-    assert not emulator.requests
+    assert not emulator.calls
     assert "Contents" not in emulator.client("s3").list_objects_v2(Bucket=BUCKET)
 
 
@@ -270,7 +271,7 @@ def test_a_bad_row_of_a_sheet_is_named_before_anything_is_sent(
     ):
         TaskInstance().run(start(sheet))
 
-    assert not emulator.requests
+    assert not emulator.calls
 
 
 def test_a_dry_run_checks_everything_and_sends_nothing(
@@ -280,7 +281,7 @@ def test_a_dry_run_checks_everything_and_sends_nothing(
         (s for s in settings(5)), default_run_setting={**DEFAULT, "parameters": {"reference": "GRCh38"}}
     ).dry_run()
 
-    assert not emulator.requests
+    assert not emulator.calls
 
 
 def test_what_the_service_refuses_stays_a_client_error(start: Start, emulator: Emulator) -> None:
@@ -293,49 +294,54 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_omics_batch.run_batch.client.LONGEST_PAUSE", 0.01)
 
 
+def refusal(error: str, status: int | None = None) -> Fault:
+    return Fault(operation="GetBatch", kind="error", error=error, status=status)
+
+
 PASSING = [
-    refuse("ThrottlingException", 429),
-    refuse("InternalServerException", 500),
-    refuse("RequestTimeoutException", 408),
-    refuse("ExpiredTokenException", 403),
+    refusal("ThrottlingException"),
+    refusal("InternalServerException"),
+    refusal("RequestTimeoutException"),
+    refusal("ExpiredTokenException", 403),
+    Fault(operation="GetBatch", kind="dropped"),
+]
+
+NO_ANSWERS = [
     answer("502 Bad Gateway", b"<html>gateway</html>", **{"Content-Type": "text/html"}),
     answer("200 OK", b"<html>please log in</html>", **{"Content-Type": "text/html"}),
     answer("200 OK", b'{"status": "INPROG', **{"Content-Type": "application/json"}),
-    hang_up,
 ]
 
 
 @pytest.mark.usefixtures("no_pauses")
 def test_a_wait_outlasts_whatever_a_network_does(start: Start, emulator: Emulator) -> None:
     ti = TaskInstance()
-    emulator.faults.extend(PASSING * 2)
+    emulator.answers["GetBatch"].extend(NO_ANSWERS * 2)
+    emulator.faults.add(*PASSING * 2)
 
     assert ti.run(start(settings(3), staging_uri=STAGING))["runs"]["completed"] == 3
-    assert not emulator.faults
+    assert not emulator.answers["GetBatch"]
+    assert not emulator.faults.faults
     assert len(emulator.batches) == 1
 
 
 def test_a_refusal_while_waiting_ends_the_task_and_leaves_the_batch_alone(
     start: Start, emulator: Emulator
 ) -> None:
-    emulator.faults.append(refuse("AccessDeniedException", 403))
+    emulator.faults.add(refusal("AccessDeniedException"))
 
     with pytest.raises(ClientError, match=r"AccessDeniedException.*GetBatch"):
         TaskInstance().run(start(settings(3)))
 
-    assert not any("cancel" in request for request in emulator.requests)
+    assert not any("Cancel" in operation for operation in emulator.calls)
 
 
 def test_a_lost_answer_to_the_submission_starts_no_second_batch(start: Start, emulator: Emulator) -> None:
-    def lose_the_answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        list(emulator.application(environ, lambda *_: None))
-        return hang_up(environ, start_response)
-
-    emulator.start_faults.append(lose_the_answer)
+    emulator.faults.add(Fault(operation="StartRunBatch", kind="lost_answer"))
 
     TaskInstance().run(start(settings(3)))
 
-    assert emulator.requests["POST /runBatch"] == 2
+    assert emulator.calls["StartRunBatch"] == 2
     assert len(emulator.batches) == 1
 
 
@@ -409,7 +415,7 @@ def test_another_input_under_the_same_request_id_is_told_with_the_way_out(emulat
 
 @pytest.mark.usefixtures("no_pauses")
 def test_an_answer_that_is_none_is_asked_for_again(start: Start, emulator: Emulator) -> None:
-    emulator.start_faults.append(
+    emulator.answers["StartRunBatch"].append(
         answer("200 OK", b"<html>please log in</html>", **{"Content-Type": "text/html"})
     )
 
@@ -428,7 +434,7 @@ def test_a_manifest_that_cannot_be_written_costs_only_itself(start: Start, emula
 
 
 def test_a_permission_that_is_missing_while_waiting_is_named(start: Start, emulator: Emulator) -> None:
-    emulator.faults.append(refuse("AccessDeniedException", 403))
+    emulator.faults.add(refusal("AccessDeniedException"))
 
     with capture_logs() as logged, pytest.raises(ClientError, match="AccessDeniedException"):
         TaskInstance().run(start(settings(2)))
