@@ -47,6 +47,7 @@ def _deploy(services: Services, home: Path, database: Database | None) -> Deploy
     for emulator in emulators.values():
         emulator.wait_until_ready(BUCKET)
     airflow.connect(**{name: emulator.connection for name, emulator in emulators.items()})
+    services.environment |= emulators["aws_brief"].variables
     deployment = Deployment(services, airflow, emulators, home / "logs" / "tasks", database)
     if database:
         for component in COMPONENTS_BUT_TRIGGERERS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ PATIENCE = 180
 UNDER_WAY = {"SUBMITTING", "INPROGRESS"}
 CANCELLED = {"STOPPING", "CANCELLED"}
 
+#: What Airflow says in the log of a trigger that has come to its end.
+FIRED = "Trigger fired event"
+
 #: Where the batches' manifests go.
 BUCKET = "cohort"
 
@@ -35,9 +38,9 @@ SERVICES = {
 
 COMPONENTS_BUT_TRIGGERERS = tuple(name for name in COMPONENTS if name != "triggerer")
 
-#: Seconds, short ones. Airflow takes a silent task for dead, and gives away a silent triggerer's triggers.
-TASK_SILENCE = 10
-TRIGGERER_SILENCE = 5
+#: Seconds after which Airflow takes a silent task for dead, and gives away a silent triggerer's triggers.
+TASK_SILENCE = 60
+TRIGGERER_SILENCE = 6
 
 #: Airflow's, on PostgreSQL.
 OPTIONS = {
@@ -126,8 +129,26 @@ class Deployment:
         self.airflow.launch(component)
         self.airflow.wait_until_healthy()
 
+    @contextmanager
+    def restarting(self) -> Iterator[None]:
+        """Start again what ends by itself, as whoever runs a deployment would."""
+
+        def restart(ended: Service) -> None:
+            if ended in self.triggerers.values():
+                self.start_triggerer()
+            else:
+                self.airflow.launch(ended.name)
+
+        self.services.successor = restart
+        try:
+            yield
+        finally:
+            self.services.successor = None
+
     def tidy(self) -> None:
         """End what a test has left behind, so that the next one finds the deployment as it was."""
+        for emulator in self.emulators.values():
+            emulator.clear_faults()
         if self.database is not None:
             for job in self.alive_triggerers():
                 self.signal_triggerer(job, signal.SIGCONT)
@@ -249,6 +270,15 @@ class DagRun:
         for process in (worker, *worker.children(recursive=True)):
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
+
+    def let_airflow_miss_it(self) -> None:
+        """Let Airflow take the task for dead now, and not only when it has been silent for some time."""
+        self.deployment.postgres.rows(
+            "UPDATE task_instance SET last_heartbeat_at = now() - interval '1 day'"
+            " WHERE dag_id = %s AND run_id = %s",
+            self.dag_id,
+            self.run_id,
+        )
 
     def _rows(self, select: str) -> list[tuple[Any, ...]]:
         where = " WHERE ti.dag_id = %s AND ti.run_id = %s"

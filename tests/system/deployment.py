@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 from botocore.config import Config
 
 from tests.system.api import AirflowApi
@@ -78,6 +79,32 @@ class Emulator:
             aws_secret_access_key="any",
             config=config,
         )
+
+    def fault(self, operation: str, kind: str, **members: Any) -> None:
+        """Let something go wrong on the next call of an operation."""
+        fault = {"operation": operation, "kind": kind, **members}
+        self._control("POST", "faults", json=[fault])
+
+    def clear_faults(self) -> None:
+        self._control("DELETE", "faults")
+
+    def calls(self, operation: str) -> int:
+        """Return how often an operation was called."""
+        return int(self._control("GET", "calls").json().get(operation, 0))
+
+    def _control(self, method: str, path: str, **content: Any) -> httpx.Response:
+        url = f"{self.address}/moto-api/omics/{path}"
+        return httpx.request(method, url, trust_env=False, **content).raise_for_status()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """An environment that leads to it without a connection."""
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": REGION,
+        }
 
     @property
     def connection(self) -> str:

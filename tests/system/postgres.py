@@ -16,6 +16,9 @@ from sqlalchemy import URL
 VARIABLE = "OMICS_TEST_POSTGRES_DSN"
 DEFAULT = "postgresql://postgres@127.0.0.1:5432/postgres"
 
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_WAITING = f"{_OTHERS} AND wait_event_type = 'Lock' AND query ILIKE %s"
+
 
 class NoServerError(Exception):
     """There is no PostgreSQL to test on."""
@@ -61,30 +64,19 @@ class Database:
 
     def keeps_waiting(self, statement: str) -> bool:
         """Return whether a statement that is like this waits for a lock."""
-        return bool(
-            self.rows(
-                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-                " AND wait_event_type = 'Lock' AND query ILIKE %s",
-                statement,
-            )
-        )
+        return bool(self.rows(f"SELECT pid {_WAITING}", statement))
 
     def cut_waiting(self, statement: str) -> None:
         """End the connections in which a statement that is like this waits for a lock."""
-        self.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND wait_event_type = 'Lock' AND query ILIKE %s",
-            statement,
-        )
+        self.rows(f"SELECT pg_terminate_backend(pid) {_WAITING}", statement)
+
+    def connections(self) -> int:
+        """Return how many connections there are but the one that asks."""
+        return len(self.rows(f"SELECT pid {_OTHERS}"))
 
     def cut_connections(self) -> int:
         """End all connections but the one that does it, and return how many there were."""
-        return len(
-            self.rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        )
+        return len(self.rows(f"SELECT pg_terminate_backend(pid) {_OTHERS}"))
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:

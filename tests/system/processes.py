@@ -72,6 +72,8 @@ class Services:
         self._logs = logs
         self._stop = stop or Event()
         self._running: list[Service] = []
+        #: Called with what has ended by itself, in place of an error.
+        self.successor: Callable[[Service], object] | None = None
 
     def __enter__(self) -> Services:
         return self
@@ -136,8 +138,13 @@ class Services:
 
     def check(self, *, besides: Service | None = None) -> None:
         """Raise ``DeploymentError`` if a process has ended that should not."""
-        for service in self._running:
-            if service is not besides and (code := service.exit_code()) is not None:
+        for service in list(self._running):
+            if service is besides or (code := service.exit_code()) is None:
+                continue
+            elif self.successor:
+                self.kill(service)
+                self.successor(service)
+            else:
                 raise DeploymentError(f"The {service.name} ended by itself, exit code {code}", service.log)
 
     def signal(self, service: Service, number: signal.Signals) -> None:
@@ -161,10 +168,6 @@ class Services:
     def named(self, name: str) -> Service:
         """Return the running process of a name."""
         return next(service for service in self._running if service.name == name)
-
-    def ended(self) -> list[Service]:
-        """Return what has ended by itself."""
-        return [service for service in self._running if service.exit_code() is not None]
 
     def stop(self, patience: float = 6) -> None:
         """End everything: ask first, and kill what is left when patience is at its end."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.deployed import Deployment
+from tests.system.deployed import FIRED, Deployment
 from tests.system.postgres import Database
 from tests.system.test_worker_crashes import check_the_end
+
+CUTS = 4
 
 
 @pytest.mark.usefixtures("postgres")
@@ -28,14 +30,20 @@ def test_a_restart_of_the_api_server_disturbs_no_wait(
 
 
 def test_cut_connections_to_the_database_disturb_no_wait(deployment: Deployment, postgres: Database) -> None:
-    """When all of Airflow's connections break, the wait goes on, with the one batch."""
+    """
+    When all of Airflow's connections break, again and again, the wait goes on with the one batch.
+
+    A component that was in the midst of a statement may end; then it is started again.
+    """
     run = deployment.start("brief_but_longer")
     known = run.wait_until_watched()
 
-    assert postgres.cut_connections() > 0
-    deployment.restart_what_has_ended()
+    with deployment.restarting():
+        for _ in range(CUTS):
+            assert postgres.cut_connections() > 0
+            deployment.wait_for(lambda: postgres.connections() > 0, "Airflow to connect again", every=0.5)
+        assert run.wait_for_end() == "success"
 
-    assert run.wait_for_end() == "success"
     check_the_end(run, known)
 
 
@@ -46,8 +54,9 @@ def test_a_paused_dags_batch_goes_on_and_its_task_ends(deployment: Deployment) -
 
     deployment.airflow.api.pause(run.dag_id)
     try:
-        run.wait_for_task("success")
+        deployment.wait_for(lambda: any(run.told(job, FIRED) for job in deployment.triggerers), "the event")
     finally:
         deployment.airflow.api.pause(run.dag_id, paused=False)
 
+    assert run.wait_for_end() == "success"
     check_the_end(run, known)

@@ -7,14 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from tests.system.deployed import BUCKET, CANCELLED, UNDER_WAY, DagRun, Deployment
+from tests.system.deployed import BUCKET, CANCELLED, FIRED, UNDER_WAY, DagRun, Deployment
 from tests.system.test_worker_crashes import check_the_end
 
 pytestmark = pytest.mark.usefixtures("postgres")
-
-
-#: What Airflow says of a trigger.
-FIRED = "Trigger fired event"
 
 
 def owner_of(run: DagRun) -> int:
@@ -32,7 +28,7 @@ def wait_until_taken_over(deployment: Deployment, run: DagRun, former: int) -> i
 
 
 def test_a_killed_triggerers_waits_are_taken_over_by_the_other(deployment: Deployment) -> None:
-    """After a kill -9 the other triggerer goes on with the batch, and the task ends as if nothing had been."""
+    """After a kill -9 the other triggerer watches the batch, and the task ends as if nothing had been."""
     run = deployment.start("brief_but_longer")
     known = run.wait_until_watched()
     killed = owner_of(run)
@@ -78,7 +74,7 @@ def test_two_triggerers_that_run_the_same_trigger_end_like_one(deployment: Deplo
     """
     with closing(deployment.emulators["aws_brief"].client("s3")) as s3:
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    run = deployment.start("brief_but_longer")
+    run = deployment.start("brief_without_connection")
     known = run.wait_until_watched()
     first = owner_of(run)
 

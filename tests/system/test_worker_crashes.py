@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.system.deployed import BUCKET, DagRun, Deployment
+from tests.system.deployed import BUCKET, PATIENCE, DagRun, Deployment
 from tests.system.postgres import Database
 
 
@@ -52,11 +52,42 @@ def test_a_worker_killed_while_it_submits_leaves_one_batch(
         # The API server would carry out what it has in hand, though there is nobody to answer any more.
         postgres.cut_waiting(point.statement)
     assert len(before) == point.batches
+    run.let_airflow_miss_it()
 
     assert run.wait_for_end() == "success"
 
     assert run.tries() == 2
     check_the_end(run, before)
+
+
+def test_a_worker_killed_between_the_call_and_its_answer_leaves_one_batch(
+    deployment: Deployment, postgres: Database
+) -> None:
+    """HealthOmics knows the next try's call by its request id, and answers with the batch that is there."""
+    service = deployment.emulators["aws_brief"]
+    service.fault("StartRunBatch", "late_answer", seconds=PATIENCE)
+    run = deployment.start("brief")
+    before = run.wait_until_submitted()
+    run.kill_worker()
+    run.let_airflow_miss_it()
+
+    assert run.wait_for_end() == "success"
+
+    assert run.tries() == 2
+    check_the_end(run, before)
+
+
+def test_a_lost_answer_to_start_run_batch_leaves_one_batch(deployment: Deployment) -> None:
+    """When the connection breaks after HealthOmics has acted, the call is made again and starts nothing."""
+    service = deployment.emulators["aws_brief"]
+    service.fault("StartRunBatch", "lost_answer")
+    calls = service.calls("StartRunBatch")
+    run = deployment.start("brief")
+
+    assert run.wait_for_end() == "success"
+
+    assert service.calls("StartRunBatch") == calls + 2
+    check_the_end(run, [])
 
 
 def test_a_worker_killed_after_the_event_leaves_what_the_next_try_publishes(
@@ -69,6 +100,7 @@ def test_a_worker_killed_after_the_event_leaves_what_the_next_try_publishes(
         deployment.wait_until_stuck("DELETE FROM xcom%")
         run.kill_worker()
         postgres.cut_waiting("DELETE FROM xcom%")
+    run.let_airflow_miss_it()
 
     assert run.wait_for_end() == "success"
 

@@ -32,3 +32,12 @@ with DAG("brief_but_longer", schedule=None):
 
 with DAG("brief_on_the_worker", schedule=None):
     StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, deferrable=False, **ARGUMENTS)
+
+# Where a triggerer asks nobody for a connection, nothing of it stands still when half of it does.
+with DAG("brief_without_connection", schedule=None):
+    StartRunBatchOperator(
+        task_id="start",
+        batch_run_settings=SETTINGS,
+        botocore_config={"inject_host_prefix": False},
+        **ARGUMENTS | {"aws_conn_id": None},
+    )
