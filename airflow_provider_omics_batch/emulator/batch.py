@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics_batch.emulator.schedule import Course
+from airflow_provider_omics_batch.emulator.schedule import Course, fail
 from airflow_provider_omics_batch.emulator.tally import Tally
 
 if TYPE_CHECKING:
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from airflow_provider_omics_batch.emulator.settings import Settings
 
 CAN_CANCEL = ("PENDING", "SUBMITTING", "INPROGRESS")
+CAN_FAIL = ("CREATING", *CAN_CANCEL)
 CAN_DELETE_RUNS = ("PROCESSED", "CANCELLED")
 CAN_DELETE = ("PROCESSED", "FAILED", "CANCELLED", "RUNS_DELETED", "RUNS_DELETE_FAILED")
+
+#: How HealthOmics says that a batch failed through no fault of its own.
+TRANSIENT_ERROR = "There was a transient error in the service. Retry the batch."
 
 
 def timestamp(seconds: float) -> datetime:
@@ -33,7 +37,7 @@ class Batch:
     :param first_run_id: run ids of the batch are this and the ones after it, by the place of the run.
     :param request: what StartRunBatch was called with.
     :param run_settings: empty if the settings made no sense.
-    :param failure_reason: why the batch fails at the end of PENDING; ``None`` for a good one.
+    :param failure_reason: why the batch fails; ``None`` for a good one.
     :param file: the settings file, where there is one; its ETag is compared once more.
     :param deleted: the record is gone, its runs may still be there.
     """
@@ -65,11 +69,10 @@ class Batch:
     def total_runs(self) -> int:
         return len(self.run_settings)
 
-    def fail(self, reason: str) -> None:
-        """Let the batch fail at the end of PENDING; none of its runs is ever submitted."""
+    def fail(self, reason: str, submissions: int = 0, since: float | None = None) -> None:
+        """Let the batch fail with so many submissions, not before the end of PENDING or a given time."""
         self.failure_reason = reason
-        self.course = Course(self.settings, self.ready_at, ())
-        self.course.settle()
+        fail(self.course, submissions, self.ready_at if since is None else since)
 
     def tally(self) -> Tally:
         if self._tally is None or (self._tally.course, self._tally.revision) != (
@@ -85,10 +88,10 @@ class Batch:
             return "RUNS_DELETING" if now < course.deleted_at else "RUNS_DELETED"
         if course.cancelled_at <= now:
             return "STOPPING" if now < course.stopped_at else "CANCELLED"
+        if course.failed_at <= now:
+            return "FAILED"
         if now < self.ready_at:
             return "CREATING" if now < self.created_at + self.settings.creating_seconds else "PENDING"
-        if self.failure_reason:
-            return "FAILED"
         if now < course.submitted[-1]:
             return "SUBMITTING"
         return "INPROGRESS" if now < course.last_change else "PROCESSED"
@@ -124,7 +127,7 @@ class Batch:
             "creationTime": self.created_at,
             "submittedTime": course.submitted[-1] if course.submitted else inf,
             "processedTime": inf if self.failure_reason else done,
-            "failedTime": self.ready_at if self.failure_reason and course.cancelled_at == inf else inf,
+            "failedTime": course.failed_at if course.cancelled_at == inf else inf,
         }
         return {name: timestamp(time) for name, time in times.items() if time <= now}
 

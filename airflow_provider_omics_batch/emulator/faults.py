@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 from typing import TYPE_CHECKING, Any
 
 from moto.core.utils import get_service_model
@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "dropped": (),
     "lost_answer": (),
     "late_answer": ("seconds",),
+    "failed_batch": ("submissions",),
 }
 
 _ERROR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]*")
@@ -38,12 +39,14 @@ class Fault:
     :param operation: the API's name of an operation of HealthOmics or S3.
     :param kind: ``error``: it is answered in the service's place; ``latency``: the request is held before the
         service acts; ``dropped``: the connection is closed before it acts; ``lost_answer``: the connection is
-        closed after it has acted; ``late_answer``: the answer is held after it has acted.
+        closed after it has acted; ``late_answer``: the answer is held after it has acted; ``failed_batch``:
+        the batch that StartRunBatch starts fails later, with a transient error of the service.
     :param call: on which call, counted from the moment when the fault is given.
     :param times: on how many calls in a row; ``None`` for ever.
     :param error: the code of an ``error``.
     :param status: its HTTP status; known from the service model if the operation has that error.
     :param seconds: true seconds, whatever the speed of the emulator.
+    :param submissions: how many runs a batch submits before it fails.
     """
 
     operation: str
@@ -53,12 +56,13 @@ class Fault:
     error: str | None = None
     status: int | None = None
     seconds: float = 0.0
+    submissions: int = 0
 
     def __post_init__(self) -> None:
         service = service_of(self.operation)
         if self.kind not in tuple(KINDS):
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
-        for name in ("error", "status", "seconds"):
+        for name in ("error", "status", "seconds", "submissions"):
             if getattr(self, name) and name not in KINDS[self.kind]:
                 raise ValueError(f"a fault of kind {self.kind} has no {name}")
         _check_whole("call", self.call)
@@ -66,6 +70,9 @@ class Fault:
             _check_whole("times", self.times)
         if "seconds" in KINDS[self.kind]:
             _check_seconds(self.seconds)
+        _check_whole("submissions", self.submissions, least=0)
+        if self.kind == "failed_batch" and self.operation != "StartRunBatch":
+            raise ValueError("failed_batch is for StartRunBatch alone")
         if self.kind == "error":
             object.__setattr__(self, "status", self._status(service))
 
@@ -163,5 +170,5 @@ def _check_whole(name: str, value: Any, least: int = 1, most: float = math.inf) 
 
 
 def _check_seconds(value: Any) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < TIMEOUT_MAX:
         raise ValueError(f"seconds must be a number greater than 0, not {value!r}")

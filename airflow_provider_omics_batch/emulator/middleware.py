@@ -14,6 +14,8 @@ from werkzeug.exceptions import NotFound
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
+from airflow_provider_omics_batch.emulator.responses import FAILS_AFTER
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -60,6 +62,8 @@ class FaultyService:
             _hang_up(environ)
         if fault.kind == "latency":
             time.sleep(fault.seconds)
+        if fault.kind == "failed_batch":
+            environ[FAILS_AFTER] = fault.submissions
         answer = self._application(environ, start_response)
         if fault.kind == "late_answer":
             time.sleep(fault.seconds)

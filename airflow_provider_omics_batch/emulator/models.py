@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from moto.core.base_backend import BackendDict, BaseBackend
 from moto.moto_api._internal import mock_random
 
-from airflow_provider_omics_batch.emulator.batch import CAN_CANCEL, CAN_DELETE, CAN_DELETE_RUNS, Batch
-from airflow_provider_omics_batch.emulator.clock import Clock, ScaledClock
-from airflow_provider_omics_batch.emulator.exceptions import (
-    ConflictException,
-    ResourceNotFoundException,
-    ValidationException,
+from airflow_provider_omics_batch.emulator.batch import (
+    CAN_CANCEL,
+    CAN_DELETE,
+    CAN_DELETE_RUNS,
+    CAN_FAIL,
+    TRANSIENT_ERROR,
+    Batch,
 )
+from airflow_provider_omics_batch.emulator.clock import Clock, ScaledClock
+from airflow_provider_omics_batch.emulator.exceptions import ConflictException, ResourceNotFoundException
 from airflow_provider_omics_batch.emulator.intake import decide, excused, gather
 from airflow_provider_omics_batch.emulator.paging import first_place, page
-from airflow_provider_omics_batch.emulator.run import Run
+from airflow_provider_omics_batch.emulator.run import Run, batch_runs
 from airflow_provider_omics_batch.emulator.run_settings import RunSetting, check_default, current_etag
 from airflow_provider_omics_batch.emulator.schedule import Course, cancel, delete, plan
 from airflow_provider_omics_batch.emulator.settings import Settings
-from airflow_provider_omics_batch.emulator.validation import check_request
+from airflow_provider_omics_batch.emulator.validation import check_request, only_filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_omics_batch.emulator.chance import Fate
 
@@ -68,7 +71,12 @@ class OmicsBackend(BaseBackend):
         self.settings = settings or self.settings
         self.clock = clock or self.clock
 
-    def start_run_batch(self, params: Params) -> Params:
+    def start_run_batch(self, params: Params, fails_after: int | None = None) -> Params:
+        """
+        Start a batch.
+
+        :param fails_after: the batch fails with a transient error when it has submitted so many runs.
+        """
         check_request("StartRunBatch", params)
         request = {name: value for name, value in params.items() if name != "requestId"}
         with self._lock:
@@ -83,7 +91,12 @@ class OmicsBackend(BaseBackend):
             if known := self._repeated(params["requestId"], request):
                 return known.started(now)
             batch = self._create(request, settings, fates, now)
-            batch.failure_reason, batch.file = reason, mark
+            batch.file = mark
+            if reason is not None:
+                batch.fail(reason)
+            elif fails_after is not None:
+                batch.fail(TRANSIENT_ERROR, fails_after)
+            self._plan(now)
             self._by_request[params["requestId"]] = batch
             return batch.started(now)
 
@@ -115,7 +128,6 @@ class OmicsBackend(BaseBackend):
         self._by_id[batch_id] = batch
         self._unchecked.append(batch)
         self._excused |= excused(settings, fates)
-        self._plan(now)
         return batch
 
     def _plan(self, now: float) -> None:
@@ -162,7 +174,7 @@ class OmicsBackend(BaseBackend):
     def list_batch(self, params: Params) -> Page:
         """List the batches, the newest first."""
         check_request("ListBatch", params)
-        filters = _filters(params, "status", "name", "runGroupId")
+        filters = only_filters(params, "status", "name", "runGroupId")
         with self._lock:
             now = self._observe()
             start = first_place(params.get("startingToken"), filters) or len(self._batches)
@@ -174,7 +186,7 @@ class OmicsBackend(BaseBackend):
     def list_runs_in_batch(self, params: Params) -> Page:
         """List the runs whose submission was attempted, in the order of the settings."""
         check_request("ListRunsInBatch", params)
-        filters = _filters(params, "submissionStatus", "runSettingId", "runId")
+        filters = only_filters(params, "submissionStatus", "runSettingId", "runId")
         with self._lock:
             now = self._observe()
             batch = self._batch(params["batchId"])
@@ -189,6 +201,13 @@ class OmicsBackend(BaseBackend):
         with self._lock:
             batch, now = self._in_status("cancel", params["batchId"], CAN_CANCEL)
             cancel(batch.course, self.settings, now)
+            self._plan(now)
+
+    def fail_batch(self, batch_id: str, reason: str = TRANSIENT_ERROR) -> None:
+        """Let a batch fail now, as the service may do on its side; the runs it has submitted go on."""
+        with self._lock:
+            batch, now = self._in_status("fail", batch_id, CAN_FAIL)
+            batch.fail(reason, batch.course.submissions(now), since=now)
             self._plan(now)
 
     def delete_run_batch(self, params: Params) -> None:
@@ -220,7 +239,7 @@ class OmicsBackend(BaseBackend):
     def list_runs(self, params: Params) -> Page:
         """List the runs of all batches that exist, in the order of their ids."""
         check_request("ListRuns", params)
-        filters = _filters(params, "name", "runGroupId", "batchId", "status", only_one=False)
+        filters = only_filters(params, "name", "runGroupId", "batchId", "status", only_one=False)
         with self._lock:
             now = self._observe()
             start = first_place(params.get("startingToken"), filters)
@@ -246,21 +265,6 @@ class OmicsBackend(BaseBackend):
         batch = self._batches[position]
         place = run_id - batch.first_run_id
         return Run(batch, place) if place < len(batch.course.fates) else None
-
-
-def batch_runs(batch: Batch, first_run_id: int, now: float) -> Iterator[Run]:
-    """Go through the runs of a batch from a run id on."""
-    first = max(0, first_run_id - batch.first_run_id)
-    return (Run(batch, place) for place in range(first, batch.course.submissions(now)))
-
-
-def _filters(params: Params, *names: str, only_one: bool = True) -> Params:
-    given = {name: params[name] for name in names if params.get(name) is not None}
-    if only_one and len(given) > 1:
-        raise ValidationException(
-            f"Only one filter is allowed, but there were {len(given)}: {', '.join(given)}"
-        )
-    return given
 
 
 omics_backends = BackendDict(OmicsBackend, "omics")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Where the fault list tells how many runs a batch submits before it fails.
+FAILS_AFTER = "omics.fails_after"
+
 Answer = tuple[int, dict[str, str], str]
 
 
@@ -41,7 +44,8 @@ class OmicsResponse(BaseResponse):
             raise ValidationException(f"There is no HealthOmics in the Region {self.region}") from error
 
     def start_run_batch(self) -> ActionResult:
-        return ActionResult(self.backend.start_run_batch(self.params))
+        fails_after = self.normalized_request.environ.get(FAILS_AFTER)
+        return ActionResult(self.backend.start_run_batch(self.params, fails_after))
 
     def get_batch(self) -> ActionResult:
         return ActionResult(self.backend.get_batch(self.params))

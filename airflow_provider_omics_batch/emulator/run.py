@@ -11,7 +11,7 @@ from airflow_provider_omics_batch.emulator.run_settings import RunSetting, merge
 from airflow_provider_omics_batch.emulator.tally import outcome, run_status, submission_status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
 _COPIED = (
@@ -153,3 +153,9 @@ class Run:
             "stopTime": course.ended[place],
         }
         return {name: timestamp(time) for name, time in times.items() if time <= now}
+
+
+def batch_runs(batch: Batch, first_run_id: int, now: float) -> Iterator[Run]:
+    """Go through the runs of a batch from a run id on."""
+    first = max(0, first_run_id - batch.first_run_id)
+    return (Run(batch, place) for place in range(first, batch.course.submissions(now)))

@@ -38,6 +38,7 @@ class Course:
     :param stops: for a cancelled run, when the order to stop reaches it.
     :param missed: the same for those on which it had no effect any more.
     :param deletions: when each run is deleted.
+    :param fails_after: the batch fails with this many submissions, at the earliest at ``fails_from``.
     :param revision: changes with every change of the times.
     """
 
@@ -52,6 +53,8 @@ class Course:
     stopped_at: float = inf
     stops: dict[int, float] = field(default_factory=dict)
     missed: dict[int, float] = field(default_factory=dict)
+    fails_after: int | None = None
+    fails_from: float = inf
     deleting_at: float = inf
     deleted_at: float = inf
     deletions: dict[int, float] = field(default_factory=dict)
@@ -62,6 +65,12 @@ class Course:
         self.started = [inf] * len(self.fates)
         self.ended = [inf] * len(self.fates)
 
+    @property
+    def failed_at(self) -> float:
+        if not self.fails_after:
+            return self.fails_from
+        return max(self.fails_from, self.submitted[self.fails_after - 1])
+
     def submissions(self, now: float) -> int:
         """Count the submissions attempted up to now; they are the first of the batch."""
         return bisect_right(self.submitted, now)
@@ -71,6 +80,12 @@ class Course:
         for place in range(self.submissions(now)):
             if self.ended[place] > now and not self.fates[place].refusal:
                 yield place
+
+    def truncate(self, submissions: int) -> None:
+        """Submit nothing any more after the first so many runs."""
+        never = [inf] * (len(self.fates) - submissions)
+        for times in (self.submitted, self.started, self.ended):
+            times[submissions:] = never
 
     def settle(self) -> None:
         """Take note that times have changed."""
@@ -117,7 +132,7 @@ def _submit(live: Sequence[Course], settings: Settings, now: float) -> Iterator[
             active.append(coming.popleft())
         course = active.popleft()
         place = next_place[id(course)]
-        if place == len(course.fates):
+        if place in (course.fails_after, len(course.fates)):
             continue
         next_place[id(course)] = place + 1
         course.submitted[place] = turn
@@ -153,10 +168,7 @@ def cancel(course: Course, settings: Settings, now: float) -> None:
     for place in course.unfinished(now):
         turn += 1 / settings.cancel_run_tps
         _stop(course, place, now, turn)
-    submissions = course.submissions(now)
-    never = [inf] * (len(course.fates) - submissions)
-    for times in (course.submitted, course.started, course.ended):
-        times[submissions:] = never
+    course.truncate(course.submissions(now))
     course.cancelled_at = now
     course.settle()
     course.stopped_at = max(course.last_change, turn + 1 / settings.cancel_run_tps)
@@ -172,6 +184,18 @@ def _stop(course: Course, place: int, now: float, turn: float) -> None:
         course.ended[place] = turn + course.settings.stopping_seconds
     else:
         course.started[place], course.ended[place] = inf, turn
+
+
+def fail(course: Course, submissions: int, since: float) -> None:
+    """
+    Fail a batch with so many submissions, but not before a time; the runs submitted until then go on.
+
+    A new plan must be laid afterwards.
+    """
+    course.fails_after = min(submissions, len(course.fates))
+    course.fails_from = since
+    course.truncate(course.fails_after)
+    course.revision += 1
 
 
 def delete(course: Course, settings: Settings, now: float) -> None:

@@ -87,16 +87,15 @@ class Tally:
         return bisect_right(self._begins[state], now) - bisect_right(self._ends[state], now)
 
     def submissions(self, now: float) -> dict[str, int]:
-        """Give ``SubmissionSummary``; after a cancellation nothing is pending any more."""
+        """Give ``SubmissionSummary``; after a cancellation or a failure nothing is pending any more."""
         course = self.course
         attempted = course.submissions(now)
+        ended = min(course.cancelled_at, course.failed_at) <= now
         refused = bisect_right(self._refused, now)
         return {
             "successfulStartSubmissionCount": attempted - refused,
             "failedStartSubmissionCount": refused,
-            "pendingStartSubmissionCount": (
-                0 if course.cancelled_at <= now else len(course.fates) - attempted
-            ),
+            "pendingStartSubmissionCount": 0 if ended else len(course.fates) - attempted,
             "successfulCancelSubmissionCount": _count_until(course.stops, now),
             "failedCancelSubmissionCount": _count_until(course.missed, now),
             "successfulDeleteSubmissionCount": _count_until(course.deletions, now),

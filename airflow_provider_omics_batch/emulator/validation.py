@@ -53,6 +53,16 @@ def check_run_setting(setting: Any) -> list[str]:
     return list(_setting_checker()(setting, ""))
 
 
+def only_filters(params: dict[str, Any], *names: str, only_one: bool = True) -> dict[str, Any]:
+    """Pick the filters out of the parameters of a list."""
+    given = {name: params[name] for name in names if params.get(name) is not None}
+    if only_one and len(given) > 1:
+        raise ValidationException(
+            f"Only one filter is allowed, but there were {len(given)}: {', '.join(given)}"
+        )
+    return given
+
+
 @cache
 def _input_shape(operation: str) -> Any:
     return get_service_model("omics").operation_model(operation).input_shape

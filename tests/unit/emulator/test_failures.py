@@ -6,6 +6,9 @@ from collections import Counter
 
 import pytest
 
+from airflow_provider_omics_batch.emulator import omics_backends
+from airflow_provider_omics_batch.emulator.exceptions import ConflictException
+
 BUCKET = "cohort-bucket"
 
 
@@ -239,3 +242,96 @@ def test_what_failed_for_a_passing_reason_gets_through_the_next_time(start, runs
     assert {run.get("submissionFailureReason") for run in again} == {
         *("ValidationException", "AccessDeniedException", None),
     }
+
+
+TRANSIENT = "There was a transient error in the service. Retry the batch."
+
+
+@pytest.fixture(name="fail")
+def _fail(configure):
+    return omics_backends["123456789012"]["eu-west-1"].fail_batch
+
+
+def test_a_batch_fails_when_it_is_told_to_and_its_runs_go_on(start, omics, fail, runs, counts, clock):
+    batch = start(5)
+    clock.advance(12)
+    fail(batch, "The service is tired.")
+    failed = omics.get_batch(batchId=batch)
+
+    assert (failed["status"], failed["failureReason"]) == ("FAILED", "The service is tired.")
+    assert failed["failedTime"].timestamp() == clock()
+    assert [run["runSettingId"] for run in runs(batch)] == ["run-0", "run-1"]
+    clock.advance(100)
+    assert counts(batch) == {"successfulStartSubmission": 2, "completedRun": 2}
+    last = omics.get_batch(batchId=batch)
+    assert (last["status"], last["totalRuns"]) == ("FAILED", 5)
+    assert not {"submittedTime", "processedTime"} & last.keys()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status_before"), [(0, "CREATING"), (7, "PENDING"), (12, "SUBMITTING"), (14, "INPROGRESS")]
+)
+def test_a_batch_can_fail_from_any_status_before_its_end(
+    start, omics, fail, status, clock, seconds, status_before
+):
+    batch = start(3)
+    clock.advance(seconds)
+    assert status(batch) == status_before
+    fail(batch)
+
+    assert omics.get_batch(batchId=batch)["failureReason"] == TRANSIENT
+    clock.advance(1000)
+    assert status(batch) == "FAILED"
+
+
+def test_a_batch_that_has_ended_fails_no_more(start, fail, status, clock):
+    batch = start(3)
+    clock.advance(1000)
+
+    with pytest.raises(ConflictException, match="Cannot fail the batch 1000001 in status PROCESSED"):
+        fail(batch)
+    assert status(batch) == "PROCESSED"
+
+
+def test_a_failed_batch_can_be_deleted_but_not_cancelled(start, omics, fail, clock):
+    batch = start(3)
+    clock.advance(12)
+    fail(batch)
+
+    for call in (omics.cancel_run_batch, omics.delete_run_batch):
+        with pytest.raises(omics.exceptions.ConflictException):
+            call(batchId=batch)
+    omics.delete_batch(batchId=batch)
+
+
+def test_a_failed_batch_leaves_its_turns_to_the_others(start, fail, runs, clock):
+    failing, other = start(10), start(4)
+    clock.advance(12)
+    fail(failing)
+    clock.advance(3)
+
+    assert len(runs(failing)) + len(runs(other)) == 5
+    assert len(runs(other)) == 4
+
+
+@pytest.mark.parametrize(("submissions", "wait"), [(0, 5), (1, 5), (1, 0), (2, 5), (5, 0), (9, 5)])
+def test_a_batch_fails_after_so_many_submissions(configure, omics, default, runs, clock, submissions, wait):
+    configure(creating_seconds=wait, pending_seconds=wait)
+    backend = omics_backends["123456789012"]["eu-west-1"]
+    settings = {"inlineSettings": [{"runSettingId": f"run-{i}"} for i in range(5)]}
+    params = {"requestId": "1", "defaultRunSetting": default, "batchRunSettings": settings}
+    batch = backend.start_run_batch(params, fails_after=submissions)["id"]
+    attempted = min(submissions, 5)
+    clock.advance(2 * wait + attempted - 0.5)
+    before = omics.get_batch(batchId=batch)
+    clock.advance(0.5)
+    after = omics.get_batch(batchId=batch)
+
+    assert "failureReason" not in before
+    if attempted:
+        assert before["status"] == "SUBMITTING"
+        assert before["submissionSummary"]["pendingStartSubmissionCount"] == 5 - attempted + 1
+    assert (after["status"], after["failureReason"]) == ("FAILED", TRANSIENT)
+    assert after["submissionSummary"]["pendingStartSubmissionCount"] == 0
+    clock.advance(1000)
+    assert len(runs(batch)) == attempted
