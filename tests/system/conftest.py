@@ -13,6 +13,8 @@ from tests.system.deployment import Airflow, Emulator, environment, free_port
 from tests.system.postgres import DEFAULT, VARIABLE, Database, NoServerError, fresh_database
 from tests.system.processes import Services
 
+pytest.register_assert_rewrite("tests.system.checks")
+
 DAGS = Path(__file__).parent / "dags"
 
 

@@ -79,6 +79,31 @@ class Database:
         return len(self.rows(f"SELECT pg_terminate_backend(pid) {_OTHERS}"))
 
     @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Keep all rows that are written into any table, as :meth:`places_of` needs it."""
+        self.rows(
+            "CREATE TABLE recorded (place text, content text);"
+            "CREATE FUNCTION record() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN INSERT INTO recorded VALUES (TG_TABLE_NAME, NEW::text); RETURN NULL; END'"
+        )
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'recorded'"
+        for (table,) in self.rows(tables):
+            self.rows(
+                f'CREATE TRIGGER record AFTER INSERT OR UPDATE ON "{table}"'
+                " FOR EACH ROW EXECUTE FUNCTION record()"
+            )
+        try:
+            yield
+        finally:
+            self.rows("DROP FUNCTION record() CASCADE; DROP TABLE recorded")
+
+    def places_of(self, text: str) -> set[str]:
+        """Return the tables into which a text was written meanwhile."""
+        return {
+            place for (place,) in self.rows("SELECT place FROM recorded WHERE strpos(content, %s) > 0", text)
+        }
+
+    @contextmanager
     def _connection(self) -> Iterator[Any]:
         with closing(_connect(self._parts)) as connection:
             yield connection

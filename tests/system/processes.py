@@ -141,7 +141,7 @@ class Services:
         for service in list(self._running):
             if service is besides or (code := service.exit_code()) is None:
                 continue
-            elif self.successor:
+            if self.successor:
                 self.kill(service)
                 self.successor(service)
             else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.deployed import CANCELLED, UNDER_WAY, Deployment
+from tests.system.dag_run import CANCELLED, UNDER_WAY
+from tests.system.deployed import Deployment
 
 
 @pytest.mark.parametrize("state", ["failed", "success"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.deployed import FIRED, Deployment
+from tests.system.checks import check_the_end
+from tests.system.dag_run import FIRED
+from tests.system.deployed import Deployment
 from tests.system.postgres import Database
-from tests.system.test_worker_crashes import check_the_end
 
 CUTS = 4
 
@@ -23,7 +24,44 @@ def test_a_restart_of_the_api_server_disturbs_no_wait(
     known = run.wait_until_submitted()
     run.wait_for_task(state)
 
-    deployment.restart("api-server")
+    deployment.kill("api-server")
+    deployment.launch("api-server")
+
+    assert run.wait_for_end() == "success"
+    check_the_end(run, known)
+
+
+@pytest.mark.usefixtures("postgres")
+@pytest.mark.xfail(reason="on_kill of the operator cancels the batch, whoever has sent SIGTERM and why")
+def test_an_outage_for_which_a_task_is_given_up_leaves_the_next_try_its_batch(deployment: Deployment) -> None:
+    """
+    A task on a worker that could not reach the API server for too long is ended, and its batch is not.
+
+    Airflow starts the next try meanwhile, which waits for the same batch.
+    """
+    run = deployment.start("brief_on_the_worker")
+    known = run.wait_until_submitted()
+    run.wait_for_task("running")
+
+    deployment.kill("api-server")
+    run.let_airflow_miss_it()
+    deployment.wait_for(lambda: run.state_in_database() != "running", "Airflow to give the task up")
+    deployment.launch("api-server")
+
+    assert run.wait_for_end() == "success"
+    assert run.tries() == 2
+    check_the_end(run, known)
+
+
+@pytest.mark.usefixtures("postgres")
+@pytest.mark.xfail(reason="on_kill of the operator cancels the batch, whoever has sent SIGTERM and why")
+def test_a_worker_that_is_asked_to_end_cancels_nothing(deployment: Deployment) -> None:
+    """When a worker gets SIGTERM, as in a new release, nobody has killed the task that waits there."""
+    run = deployment.start("brief_on_the_worker")
+    known = run.wait_until_submitted()
+    run.wait_for_task("running")
+
+    run.worker().terminate()
 
     assert run.wait_for_end() == "success"
     check_the_end(run, known)

@@ -7,8 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.system.deployed import BUCKET, CANCELLED, FIRED, UNDER_WAY, DagRun, Deployment
-from tests.system.test_worker_crashes import check_the_end
+from tests.system.checks import check_the_end
+from tests.system.dag_run import CANCELLED, FIRED, UNDER_WAY, DagRun
+from tests.system.deployed import BUCKET, Deployment
 
 pytestmark = pytest.mark.usefixtures("postgres")
 
