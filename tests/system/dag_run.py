@@ -130,10 +130,14 @@ class DagRun:
         [(state,)] = self._rows("SELECT ti.state FROM task_instance ti")
         return state
 
-    def worker(self) -> psutil.Process:
-        """Return the process that runs the task in another one."""
+    def process(self) -> psutil.Process:
+        """Return the process in which the task runs."""
         [(pid,)] = self._rows("SELECT ti.pid FROM task_instance ti")
-        worker = psutil.Process(pid).parent()
+        return psutil.Process(pid)
+
+    def worker(self) -> psutil.Process:
+        """Return the process that looks after the task's own."""
+        worker = self.process().parent()
         assert worker is not None
         assert "LocalExecutor" in " ".join(worker.cmdline())
         return worker

@@ -59,16 +59,21 @@ def test_a_worker_killed_while_it_submits_leaves_one_batch(
     check_the_end(run, before)
 
 
-def test_a_worker_killed_between_the_call_and_its_answer_leaves_one_batch(
-    deployment: Deployment, postgres: Database
+@pytest.mark.usefixtures("postgres")
+@pytest.mark.parametrize("alone", [False, True], ids=["with its supervisor", "alone"])
+def test_a_task_killed_between_the_call_and_its_answer_leaves_one_batch(
+    deployment: Deployment, alone: bool
 ) -> None:
     """HealthOmics knows the next try's call by its request id, and answers with the batch that is there."""
     service = deployment.emulators["aws_brief"]
     service.fault("StartRunBatch", "late_answer", seconds=PATIENCE)
     run = deployment.start("brief")
     before = run.wait_until_submitted()
-    run.kill_worker()
-    run.let_airflow_miss_it()
+    if alone:
+        run.process().kill()
+    else:
+        run.kill_worker()
+        run.let_airflow_miss_it()
 
     assert run.wait_for_end() == "success"
 

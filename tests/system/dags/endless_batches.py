@@ -31,6 +31,16 @@ with DAG("mapped", schedule=None):
 with DAG("left_alone", schedule=None):
     StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, cancel_on_kill=False, **ARGUMENTS)
 
+with DAG("on_the_worker", schedule=None):
+    StartRunBatchOperator(
+        task_id="start",
+        batch_run_settings=SETTINGS,
+        deferrable=False,
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+        **ARGUMENTS,
+    )
+
 with DAG("limited", schedule=None):
     StartRunBatchOperator(
         task_id="start", batch_run_settings=SETTINGS, execution_timeout=timedelta(seconds=20), **ARGUMENTS
