@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-from airflow_provider_omics_batch.operators.base import RunBatchWaitOperator
-from airflow_provider_omics_batch.run_batch.identity import derive_request_id
-from airflow_provider_omics_batch.run_batch.manifest import manifest_uri
+from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.operators.base import RunBatchWaitOperator, backstop
+from airflow_provider_omics_batch.operators.memory import (
+    batches_of_earlier_tries,
+    batches_of_this_try,
+    has_store,
+    remember,
+)
+from airflow_provider_omics_batch.operators.submitting import RunsSubmitter, submission_of
+from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.mapping import Outcome
+from airflow_provider_omics_batch.run_batch.policy import allowed_failures, objection
+from airflow_provider_omics_batch.run_batch.results import EndedBatch, ended_batch
+from airflow_provider_omics_batch.run_batch.rounds import (
+    Remainder,
+    RetryFailed,
+    check_retry_failed,
+    is_worth_a_round,
+)
 from airflow_provider_omics_batch.run_batch.settings import Once
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 from airflow_provider_omics_batch.run_batch.states import BatchState
-from airflow_provider_omics_batch.run_batch.submission import Submission
+from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,12 +46,6 @@ with suppress(ImportError):
 
     allow_class(SampleSheet)
 
-#: Under this key Airflow 3.3 keeps what a task has submitted.
-STATE_KEY = "run_batch"
-
-#: The XCom keys that are there as soon as a batch is submitted.
-IDENTITY = ("batch_id", "batch_arn", "batch_uuid")
-
 
 class StartRunBatchOperator(RunBatchWaitOperator):
     """
@@ -41,11 +53,13 @@ class StartRunBatchOperator(RunBatchWaitOperator):
 
     Everything is checked before anything is sent. The batch is submitted under a request id that stays
     the same over Airflow's retries, so that a retry finds the batch of the try before; clearing the task
-    starts a new one. Airflow 3.3 keeps the batch's id over retries, too.
+    starts a new one. Airflow 3.3 keeps the batch's id over retries, too. Where that batch ended badly, a
+    retry submits another one, of the runs that did not complete.
 
-    XCom: ``batch_id``, ``batch_arn``, ``batch_uuid``, ``batch_ids``, ``manifest_uri``, ``run_ids``
-    (``{runSettingId: runId}``; ``None`` where it is larger than ``[omics_batch] run_ids_max_bytes``),
-    and the summary as ``return_value``. All are published also when the task fails.
+    XCom: ``batch_id``, ``batch_arn``, ``batch_uuid`` of the last batch, ``batch_ids`` of all,
+    ``manifest_uri``, ``run_ids`` (``{runSettingId: runId}``; ``None`` where it is larger than
+    ``[omics_batch] run_ids_max_bytes``), and the summary as ``return_value``. All are published also when
+    the task fails. For every run setting they tell of its last run.
 
     .. seealso::
         https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
@@ -63,6 +77,12 @@ class StartRunBatchOperator(RunBatchWaitOperator):
     :param staging_uri: ``s3://bucket/prefix/``, where run settings are put that are too many for the
         request (over 100) and where the manifest goes. (templated)
     :param wait_for_completion: Whether to wait until the batch has ended.
+    :param fail_fast: Whether to cancel the batch as soon as more runs have gone wrong than
+        ``max_failed_runs`` and the rounds that are left can bear.
+    :param retry_failed_rounds: How many more batches a try submits, each of the runs that failed in the one
+        before it. Where they failed for want of rate, quota or capacity, ``retry_delay`` passes first.
+    :param retry_failed: Which failed runs are sent again: ``"retriable"``, those that failed for a reason
+        that passes by itself, or ``"all"``.
 
     The others are those of :class:`~airflow_provider_omics_batch.operators.base.RunBatchWaitOperator`:
     ``deferrable``, ``poll_interval``, ``max_failed_runs``, ``cancel_on_kill`` and ``on_timeout``.
@@ -87,9 +107,13 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         request_id: str | None = None,
         staging_uri: str | None = None,
         wait_for_completion: bool = True,
+        fail_fast: bool = False,
+        retry_failed_rounds: int = 0,
+        retry_failed: RetryFailed = "retriable",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_retry_failed(retry_failed_rounds, retry_failed)
         self.default_run_setting = default_run_setting
         self.batch_run_settings = (
             Once(batch_run_settings) if isinstance(batch_run_settings, Iterator) else batch_run_settings
@@ -99,17 +123,33 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         self.request_id = request_id
         self.staging_uri = staging_uri
         self.wait_for_completion = wait_for_completion
+        self.fail_fast = fail_fast
+        self.retry_failed_rounds = retry_failed_rounds
+        self.retry_failed = retry_failed
+        self._every_reason = retry_failed == "retriable" and bool(retry_failed_rounds or self.retries)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        batch = self._earlier_submission(context) or self._submit(context)
-        self._push(context, **{key: batch[key] for key in IDENTITY}, batch_ids=[batch["batch_id"]])
-        store = context.get("task_state_store")
-        if store is not None:
-            store.set(STATE_KEY, batch)
+        submitter = RunsSubmitter(self, context)
+        batches = batches_of_earlier_tries(context)
+        if batches:
+            self.log.info(
+                "Run batch %s was submitted by an earlier try, and this one goes on with it. "
+                "Clear the task to start another",
+                batches[-1].batch_id,
+            )
+            submitter.compare(batches[0])
+        else:
+            batches = [submitter.submit()]
+        remember(context, batches)
+        last = batches[-1]
         if not self.wait_for_completion:
-            return Outcome(BatchState(batch["batch_id"], batch["status"], batch["submitted"])).summary()
-        manifest = self.staging_uri and manifest_uri(self.staging_uri, batch["batch_id"], batch["batch_uuid"])
-        return self.wait(context, batch["batch_id"], manifest_uri=manifest, submitted=batch["submitted"])
+            return Outcome(BatchState(last.batch_id, last.status, last.submitted)).summary()
+        return self._resume(context, last) if self._tries(context) > 1 else self._wait(context, last)
+
+    def execute_round(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Send failed runs again, after the pause that they have called for."""
+        last = batches_of_this_try(context)[-1]
+        return self._complete(context, self._as_it_is(last), rested=True)
 
     def dry_run(self, context: Context | None = None) -> None:
         """
@@ -121,68 +161,100 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         operator = copy.copy(self)
         if context is not None:
             operator.render_template_fields({**context, "task": operator})
-        first, total = operator._submission().preview()
+        first, total = submission_of(operator).preview()
         self.log.info(
             "Would submit %s runs; the first: %s", "the staged" if total is None else f"{total:,}", first
         )
 
-    def _earlier_submission(self, context: Context) -> Any:
-        """
-        Return the batch that an earlier try of this task has submitted, where Airflow has kept it.
+    def _resume(self, context: Context, last: SubmittedBatch) -> dict[str, Any]:
+        """Go on with a batch that an earlier try may have seen to its end."""
+        batch = self._as_it_is(last)
+        if batch.outcome.state.ended:
+            return self._complete(context, batch, resuming=True)
+        return self._wait(context, last)
 
-        Airflow 3.3 keeps it over retries, and over a clear, too: by max_tries the two are told apart.
+    def _wait(self, context: Context, batch: SubmittedBatch) -> dict[str, Any]:
+        another_round = batch.round_number < self.retry_failed_rounds
+        return self.wait(
+            context,
+            batch,
+            fail_fast_beyond=batch.may_fail if self.fail_fast else None,
+            retry_failed=self.retry_failed if another_round else None,
+            every_reason=self._every_reason,
+        )
+
+    def _complete(
+        self, context: Context, batch: EndedBatch, *, resuming: bool = False, rested: bool = False
+    ) -> dict[str, Any]:
         """
-        store = context.get("task_state_store")
-        batch: Any = store.get(STATE_KEY) if store is not None else None
-        if batch is None or batch.get("max_tries") != context["ti"].max_tries:
+        Publish what became of the runs so far, then send some of them again, or judge.
+
+        :param resuming: Whether an earlier try has come so far already, and may have judged.
+        :param rested: Whether failed runs have had the pause that they called for.
+        """
+        remainder = Remainder(self.retry_failed, batch.outcome.state)
+        published = self._publisher(context).publish(batch, remainder.note, again=rested)
+        state, batches = published.outcome.state, batches_of_this_try(context)
+        retrying = resuming and objection(state, self.max_failed_runs) is not None
+        rounds_left = self.retry_failed_rounds - batches[-1].round_number
+        if published.fault or not (retrying or (rounds_left > 0 and is_worth_a_round(state))):
+            return self._judge(context, published)
+        pause = remainder.needs_a_pause and not (retrying or rested)
+        bearable = allowed_failures(self.max_failed_runs, state.total) if self.fail_fast else None
+        why_not = remainder.objection(state.total, bearable) or self._is_too_late(context, pause)
+        if why_not:
+            self.log.info("No runs are sent again: %s", why_not)
+            return self._judge(context, published)
+        if pause:
+            self._pause(context, len(remainder.again))
+        new = RunsSubmitter(self, context).submit_again(
+            remainder,
+            batch_number=len(batches),
+            round_number=0 if retrying else batches[-1].round_number + 1,
+            may_fail=max(0, allowed_failures(self.max_failed_runs, state.total) - remainder.lasting),
+        )
+        remember(context, [*batches, new])
+        # Where Airflow keeps nothing over tries, an earlier one may have come even further.
+        walks = retrying and not has_store(context) and len(batches) < self._batches_before(context)
+        return self._resume(context, new) if walks else self._wait(context, new)
+
+    def _is_too_late(self, context: Context, pause: bool) -> str | None:
+        deadline = self._deadline(context)
+        rest = self.retry_delay.total_seconds() if pause else 0
+        if deadline is None or time.time() + rest < deadline:
             return None
+        return "execution_timeout leaves no time for that"
+
+    def _pause(self, context: Context, runs: int) -> None:
+        """Let time pass for runs that have failed for want of rate, quota or capacity."""
         self.log.info(
-            "Run batch %s was submitted by an earlier try; this one waits for it. A clear starts another",
-            batch["batch_id"],
+            "%s runs are sent again in %s: some failed for want of rate, quota or capacity",
+            f"{runs:,}",
+            self.retry_delay,
         )
-        return batch
+        if self.deferrable:
+            self.defer(
+                trigger=DateTimeTrigger(moment=datetime.now(UTC) + self.retry_delay),
+                method_name="execute_round",
+                timeout=backstop(self._deadline(context)),
+            )
+        time.sleep(self.retry_delay.total_seconds())
 
-    def _submit(self, context: Context) -> dict[str, Any]:
-        settings, total = self._submission().prepare(lambda: S3Hook(**self._hook_parameters).conn)
-        if "s3UriSettings" in settings:
-            self.log.info("The run settings are in %s", settings["s3UriSettings"])
-        answer = self.hook.start_run_batch(
-            default_run_setting=self.default_run_setting,
-            batch_run_settings=settings,
-            request_id=self.request_id or self._derived_request_id(context),
-            batch_name=self.batch_name,
-            tags=self.tags,
-        )
-        batch = {
-            "batch_id": answer["id"],
-            "batch_arn": answer.get("arn"),
-            "batch_uuid": answer.get("uuid"),
-            "status": answer.get("status") or "CREATING",
-            "submitted": total or 0,
-            "max_tries": context["ti"].max_tries,
-        }
-        count = "the staged" if total is None else f"{total:,}"
-        self.log.info("Run batch %s of %s runs is %s", batch["batch_id"], count, batch["status"])
-        return batch
+    def _as_it_is(self, batch: SubmittedBatch) -> EndedBatch:
+        """Return what HealthOmics says now of a batch."""
 
-    def _submission(self) -> Submission:
-        members = {
-            "default_run_setting": self.default_run_setting,
-            "batch_name": self.batch_name,
-            "tags": self.tags,
-            "request_id": self.request_id,
-        }
-        return Submission(
-            self.hook.service_model, members, self.batch_run_settings, self.staging_uri, self.aws_conn_id
-        )
+        async def ask() -> EndedBatch:
+            async with shared_client(**self.hook_params) as shared:
+                return await ended_batch(PatientClient(shared, self.log), batch)
 
-    def _derived_request_id(self, context: Context) -> str:
+        with self.hook.refusals_explained():
+            return asyncio.run(ask())
+
+    def _tries(self, context: Context) -> int:
+        """Return which try this is since a person has last cleared the task, counted from 1."""
         ti = context["ti"]
-        return derive_request_id(
-            dag_id=ti.dag_id,
-            run_id=ti.run_id,
-            task_id=ti.task_id,
-            map_index=-1 if ti.map_index is None else ti.map_index,
-            max_tries=ti.max_tries,
-            dag_run_start=context["dag_run"].start_date,
-        )
+        return max(1, ti.try_number - ti.max_tries + (self.retries or 0))
+
+    def _batches_before(self, context: Context) -> int:
+        """Return how many batches earlier tries may have submitted, at most."""
+        return (self._tries(context) - 1) * (self.retry_failed_rounds + 1)

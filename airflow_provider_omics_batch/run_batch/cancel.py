@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
-from airflow_provider_omics_batch.run_batch.watch import look
+from airflow_provider_omics_batch.run_batch.look import look
 
 #: Seconds between two attempts to cancel a batch that is still being created.
 CREATING_PAUSE = 1.0

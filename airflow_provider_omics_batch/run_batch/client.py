@@ -39,6 +39,8 @@ class Log(Protocol):
 
     def warning(self, message: str, /, *args: Any) -> Any: ...
 
+    def error(self, message: str, /, *args: Any) -> Any: ...
+
 
 class Client(Protocol):
     """Calls the operations of HealthOmics by their boto3 names."""

@@ -30,6 +30,45 @@ if TYPE_CHECKING:
 MAX_CHUNKS = 1024
 
 
+class RunRecords:
+    """Records on disk, where 100,000 of them take no memory; to be closed."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the object
+        self.count = 0
+
+    def add(self, record: RunRecord) -> None:
+        self._file.write(json_bytes(record) + b"\n")
+        self.count += 1
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        self._file.seek(0)
+        return map(json.loads, self._file)
+
+    def clear(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.count = 0
+
+    def close(self) -> None:
+        self._file.close()
+
+    async def put(self, uri: str, s3: S3Hook, log: Log) -> None:
+        """
+        Write them to S3 as a manifest.
+
+        :param s3: Writes it, in a thread.
+        """
+        s3_client = await sync_to_async(lambda: s3.conn)()
+        # In a thread of its own, so that a large manifest does not hold up what others do in the common one.
+        await patiently(asyncio.to_thread, self._put, uri, s3_client, log=log, patience=PATIENCE_FOR_MAPPING)
+
+    def _put(self, uri: str, s3_client: Any) -> None:
+        bucket, key = split_s3_uri(uri)
+        self._file.seek(0)
+        s3_client.put_object(Bucket=bucket, Key=key, Body=self._file, ContentType="application/jsonl")
+
+
 def manifest_uri(staging_uri: str, batch_id: str, batch_uuid: str | None) -> str:
     """
     Return where the manifest of a batch goes; always the same place for the same batch.
@@ -39,8 +78,18 @@ def manifest_uri(staging_uri: str, batch_id: str, batch_uuid: str | None) -> str
     return under(staging_uri, "run-batches", batch_uuid or batch_id, "runs.jsonl")
 
 
+def manifest_uri_of_all(uri: str) -> str:
+    """
+    Return where the manifest of several batches goes, in which failed runs were sent again.
+
+    :param uri: Of the last batch's own manifest.
+    """
+    folder, _, name = uri.rpartition("/")
+    return f"{folder}/all-rounds/{name}"
+
+
 async def write_run_manifest(
-    client: PatientClient, state: BatchState, uri: str, s3: S3Hook, log: Log
+    client: PatientClient, state: BatchState, uri: str, s3: S3Hook, log: Log, *, every_reason: bool = False
 ) -> Outcome:
     """
     Write what became of each run of an ended batch, and return how the batch ended.
@@ -50,21 +99,12 @@ async def write_run_manifest(
     :param uri: Where the manifest goes.
     :param s3: Writes it, in a thread.
     :param log: Gets warnings.
+    :param every_reason: Whether to ask why each failed run did, and not only the first 1,000.
     """
-    with tempfile.TemporaryFile() as file:
-        outcome = await collect_runs(
-            client, state, lambda record: file.write(json_bytes(record) + b"\n"), log
-        )
-        s3_client = await sync_to_async(lambda: s3.conn)()
-        # In a thread of its own, so that a large manifest does not hold up what others do in the common one.
-        await patiently(asyncio.to_thread, _put, file, uri, s3_client, log=log, patience=PATIENCE_FOR_MAPPING)
+    with closing(RunRecords()) as records:
+        outcome = await collect_runs(client, state, records.add, log, every_reason=every_reason)
+        await records.put(uri, s3, log)
     return outcome
-
-
-def _put(file: IO[bytes], uri: str, s3_client: Any) -> None:
-    bucket, key = split_s3_uri(uri)
-    file.seek(0)
-    s3_client.put_object(Bucket=bucket, Key=key, Body=file, ContentType="application/jsonl")
 
 
 def read_run_manifest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +19,10 @@ from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState,
 #: So many failures are told with the task's result, where they are read by people.
 SHOWN_FAILURES = 10
 
-#: For so many failed runs the reason is asked for, with one GetRun each.
+#: The status of a run that costs, or is going to.
+UNDER_WAY = ("PENDING", "STARTING", "RUNNING", "STOPPING")
+
+#: For so many failed runs the reason is asked for, with one GetRun each, unless all of them are wanted.
 MAX_REASONS = 1_000
 
 #: Seconds for a page of the mapping, and for getting those of its runs that a list has left out.
@@ -76,7 +80,12 @@ class Outcome:
 
 
 async def collect_runs(
-    client: PatientClient, state: BatchState, keep: Callable[[RunRecord], object], log: Log
+    client: PatientClient,
+    state: BatchState,
+    keep: Callable[[RunRecord], object],
+    log: Log,
+    *,
+    every_reason: bool = False,
 ) -> Outcome:
     """
     Hand the record of every run of an ended batch to ``keep``, and return how the batch ended.
@@ -87,19 +96,25 @@ async def collect_runs(
     :param state: The batch's state, as of its end.
     :param keep: Called once for each record, in the order of the service.
     :param log: Gets a warning where the caller lacks a permission that only details depend on.
+    :param every_reason: Whether to ask why each failed run did, and not only the first 1,000.
     """
     statuses = await _run_statuses(client, state, log)
-    details = _Details(client, log)
+    details = Details(client, log, most=math.inf if every_reason else MAX_REASONS)
     outcome, counts = Outcome(state), Counter[str]()
     async for item in _all_items(client, state, log):
         record = _record(state.batch_id, item, statuses)
-        message = await details.add_to(record)
-        counts[record["run_status"] or f"submission {record['submission_status']}"] += 1
-        if _went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
-            outcome.failures.append(_failure(record, message))
+        failure = await details.complete(record)
+        counts[counted_as(record)] += 1
+        if went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
+            outcome.failures.append(failure)
         keep(record)
     outcome.state = _settled(state, statuses, counts)
     return outcome
+
+
+def counted_as(record: RunRecord) -> str:
+    """Return under which name a record is counted."""
+    return record["run_status"] or f"submission {record['submission_status']}"
 
 
 async def _all_items(client: PatientClient, state: BatchState, log: Log) -> AsyncIterator[dict[str, Any]]:
@@ -142,17 +157,17 @@ async def _run_statuses(client: PatientClient, state: BatchState, log: Log) -> _
             for pause in PAUSES_BEFORE_LISTING_AGAIN:
                 known: dict[str, str] = {}
                 for status in (status for status, count in gone_wrong.items() if count):
-                    known |= await _list_statuses(client, state.batch_id, status)
+                    known |= await list_statuses(client, state.batch_id, status)
                 if len(known) == sum(gone_wrong.values()):
                     return _Statuses(known, others="COMPLETED")
                 await asyncio.sleep(pause)
-        return _Statuses(await _list_statuses(client, state.batch_id), recount=True)
+        return _Statuses(await list_statuses(client, state.batch_id), recount=True)
     except FAULTS as error:
         log.warning("What became of single runs is not known: %s", remedy(error) or error)
         return _Statuses({})
 
 
-async def _list_statuses(client: PatientClient, batch_id: str, status: str | None = None) -> dict[str, str]:
+async def list_statuses(client: PatientClient, batch_id: str, status: str | None = None) -> dict[str, str]:
     """Return the status by run id, of all runs of a batch or of those in one status."""
     filters = {"batchId": batch_id, **({"status": status} if status else {})}
     statuses: dict[str, str] = {}
@@ -167,34 +182,49 @@ async def _list_statuses(client: PatientClient, batch_id: str, status: str | Non
         # Two filters at a time are neither documented nor forbidden.
         if status is None or code_of(error) != "ValidationException":
             raise
-        statuses = await _list_statuses(client, batch_id)
+        statuses = await list_statuses(client, batch_id)
     return {run_id: found for run_id, found in statuses.items() if status in (found, None)}
 
 
-class _Details:
-    """Asks why single runs failed, as long as that is allowed and they are not too many."""
+class Details:
+    """
+    Asks why single runs failed, as long as that is allowed and they are not too many.
 
-    def __init__(self, client: PatientClient, log: Log) -> None:
+    :param client: Calls HealthOmics.
+    :param log: Gets a warning where HealthOmics does not tell.
+    :param most: How many runs are asked about.
+    """
+
+    def __init__(self, client: PatientClient, log: Log, most: float) -> None:
         self._client = client
         self._log = log
-        self._left = MAX_REASONS
+        self._left = most
 
-    async def add_to(self, record: RunRecord) -> str | None:
-        """Complete a failed run's record with the reason, and return the message that goes with it."""
-        if record["run_status"] != "FAILED" or not self._left:
-            return record["submission_failure_message"]
+    async def complete(self, record: RunRecord) -> dict[str, Any]:
+        """Complete a failed run's record with the reason, and return what people want to know of it."""
+        run = await self._failed_run(record) if record["run_status"] == "FAILED" and self._left else {}
+        record["failure_reason"] = plain(run.get("failureReason")) or record["failure_reason"]
+        return {
+            "run_setting_id": record["run_setting_id"],
+            "run_id": record["run_id"],
+            "submission_status": record["submission_status"],
+            "run_status": record["run_status"],
+            "reason": record["failure_reason"] or record["submission_failure_reason"],
+            "message": plain(run.get("statusMessage")) or record["submission_failure_message"],
+            "log_stream": (run.get("logLocation") or {}).get("engineLogStream"),
+        }
+
+    async def _failed_run(self, record: RunRecord) -> dict[str, Any]:
         self._left -= 1
         try:
-            run = await self._client.call(
+            return await self._client.call(
                 "get_run", required="status", patience=PATIENCE_FOR_DETAILS, id=record["run_id"]
             )
         except FAULTS as error:
             if code_of(error) != "ResourceNotFoundException":
                 self._left = 0
                 self._log.warning("Why runs failed is not known: %s", remedy(error) or error)
-            return None
-        record["failure_reason"] = plain(run.get("failureReason"))
-        return plain(run.get("statusMessage"))
+            return {}
 
 
 def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunRecord:
@@ -221,20 +251,8 @@ def was_submitted(record: RunRecord) -> bool:
     return bool(record["run_id"]) and record["submission_status"] != "FAILED"
 
 
-def _went_wrong(record: RunRecord) -> bool:
+def went_wrong(record: RunRecord) -> bool:
     return not was_submitted(record) or record["run_status"] in ("FAILED", "CANCELLED")
-
-
-def _failure(record: RunRecord, message: str | None) -> dict[str, Any]:
-    reason = record["failure_reason"] or record["submission_failure_reason"]
-    return {
-        "run_setting_id": record["run_setting_id"],
-        "run_id": record["run_id"],
-        "submission_status": record["submission_status"],
-        "run_status": record["run_status"],
-        "reason": reason,
-        "message": message,
-    }
 
 
 def _settled(state: BatchState, statuses: _Statuses, counts: Counter[str]) -> BatchState:
@@ -244,14 +262,15 @@ def _settled(state: BatchState, statuses: _Statuses, counts: Counter[str]) -> Ba
         # The service has not counted some runs, and what became of them is only assumed.
         return replace(state, total=listed)
     if statuses.others and listed < state.total:
-        return _recounted(state, counts)
+        return recounted(state, counts)
     all_known = not any(key.startswith("submission ") and key != "submission FAILED" for key in counts)
     if statuses.recount and (all_known or state.unaccounted):
-        return _recounted(state, counts)
+        return recounted(state, counts)
     return state
 
 
-def _recounted(state: BatchState, counts: Counter[str]) -> BatchState:
+def recounted(state: BatchState, counts: Counter[str]) -> BatchState:
+    """Return a state with the counts of its records, as :func:`counted_as` names them."""
     runs = Runs(**{name: counts[name.upper()] for name in Runs.__annotations__})
     failed = counts["submission FAILED"]
     submissions = replace(state.submissions, successful=counts.total() - failed, failed=failed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState
 
 
@@ -33,34 +35,50 @@ def check_max_failed_runs(max_failed_runs: object) -> None:
     )
 
 
-def objection(state: BatchState, max_failed_runs: float = 0) -> str | None:
+def losses(state: BatchState) -> dict[str, int]:
+    """Return how many runs of a batch went wrong until now, by what happened to them."""
+    return {
+        "could not be submitted": state.submissions.failed,
+        "failed": state.runs.failed,
+        "were cancelled": state.runs.cancelled,
+        "were deleted": state.runs.deleted,
+    }
+
+
+def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence[str] = ()) -> str | None:
     """
     Return why an ended batch does not count as a success, or ``None`` where it does.
 
     ``PROCESSED`` says that every run has come to an end, not that it was a good one.
 
+    :param state: The last batch's, with the counts of all, where failed runs were sent again.
     :param max_failed_runs: How many failed submissions, failed and cancelled runs are borne together:
         an int, or a float as a fraction of all runs.
+    :param batch_ids: All batches, where there are more.
     """
+    whose = f"its {state.total:,} runs"
+    if len(batch_ids) > 1:
+        whose = f"the {state.total:,} runs of batches {', '.join(batch_ids[:-1])} and {batch_ids[-1]}"
     if state.status != PROCESSED:
         reason = f": {state.failure_reason}" if state.failure_reason else ""
-        return f"Run batch {state.batch_id} is {state.status}{reason}"
+        under_way = state.runs.under_way
+        unstarted = {"are under way": under_way, "were not started": state.unaccounted - under_way}
+        details = _listed({"completed": state.runs.completed, **losses(state), **unstarted})
+        counts = f"; of {whose}, {details}" if details else ""
+        return f"Run batch {state.batch_id} is {state.status}{reason}{counts}"
     if not state.total:
         return (
             f"Run batch {state.batch_id} was processed, but HealthOmics does not tell what became of its runs"
         )
-    lost = {
-        "could not be submitted": state.submissions.failed,
-        "failed": state.runs.failed,
-        "were cancelled": state.runs.cancelled,
-        "were deleted": state.runs.deleted,
-        "are not accounted for": state.unaccounted,
-    }
+    lost = {**losses(state), "are not accounted for": state.unaccounted}
     count, allowed = sum(lost.values()), allowed_failures(max_failed_runs, state.total)
     if count <= allowed:
         return None
-    details = ", ".join(f"{n:,} {what}" for what, n in lost.items() if n)
     return (
-        f"Run batch {state.batch_id} was processed, but of its {state.total:,} runs {details}; "
+        f"Run batch {state.batch_id} was processed, but of {whose}, {_listed(lost)}; "
         f"max_failed_runs={max_failed_runs!r} allows {allowed:,}"
     )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count > 0)

@@ -24,8 +24,15 @@ class Once:
 
     def __init__(self, items: Iterable[Any]) -> None:
         self._items = items
+        self._read = False
 
     def __iter__(self) -> Iterator[Any]:
+        if self._read:
+            raise RunSettingsError(
+                "batch_run_settings can be read only once, as any generator; "
+                "give a list or a SampleSheet to have failed runs sent again"
+            )
+        self._read = True
         return iter(self._items)
 
     def __repr__(self) -> str:

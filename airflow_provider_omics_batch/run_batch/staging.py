@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import IO, Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -14,10 +15,11 @@ from airflow_provider_omics_batch.run_batch.model import json_bytes
 
 
 class Staged(NamedTuple):
-    """Run settings in S3: where, and how many."""
+    """Run settings in S3: where, how many, and their digest."""
 
     uri: str
     total: int
+    digest: str
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
@@ -60,16 +62,17 @@ def stage_settings(settings: Iterable[dict[str, Any]], staging_uri: str, s3_clie
     :param staging_uri: ``s3://bucket/prefix/``
     """
     with tempfile.TemporaryFile() as file:
-        digest, total = _write_json_array(settings, file)
+        digest, total = write_json_array(settings, file)
         uri = under(staging_uri, "run-settings", f"{digest}.json")
         bucket, key = split_s3_uri(uri)
         if not _exists(s3_client, bucket, key):
             file.seek(0)
             s3_client.upload_fileobj(file, bucket, key, ExtraArgs={"ContentType": "application/json"})
-    return Staged(uri, total)
+    return Staged(uri, total, digest)
 
 
-def _write_json_array(settings: Iterable[dict[str, Any]], file: IO[bytes]) -> tuple[str, int]:
+def write_json_array(settings: Iterable[dict[str, Any]], file: IO[bytes]) -> tuple[str, int]:
+    """Write run settings as they come, and return their digest and how many there are."""
     digest = hashlib.sha256()
     before, total = b"[\n", 0
     for total, setting in enumerate(settings, start=1):  # noqa: B007
@@ -79,6 +82,24 @@ def _write_json_array(settings: Iterable[dict[str, Any]], file: IO[bytes]) -> tu
         before = b",\n"
     file.write(b"\n]\n")
     return digest.hexdigest(), total
+
+
+def read_json_array(uri: str, s3_client: Any) -> Iterator[Any]:
+    """
+    Yield the run settings that somebody has put into S3, one at a time.
+
+    :raises RunSettingsError: They are no JSON array.
+    """
+    # Not needed by Dags that are only parsed.
+    import ijson
+    from ijson.common import JSONError
+
+    bucket, key = split_s3_uri(uri)
+    with closing(s3_client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+        try:
+            yield from ijson.items(body, "item", use_float=True)
+        except JSONError as error:
+            raise RunSettingsError(f"{uri} is no JSON array of run settings: {error}") from error
 
 
 def _exists(s3_client: Any, bucket: str, key: str) -> bool:

@@ -8,12 +8,16 @@ from typing import Any
 
 PROCESSED = "PROCESSED"
 
+#: No status of the API: HealthOmics has no record of the batch any more.
+GONE = "GONE"
+
 #: Characters of a reason or a message that are handed on.
 MAX_TEXT_LENGTH = 300
 
 #: The batch will not change by itself any more, or its runs are being deleted.
 #: Any status that is not listed here, one that AWS adds later included, means: go on waiting.
-ENDED = frozenset({PROCESSED, "FAILED", "CANCELLED", "RUNS_DELETING", "RUNS_DELETED", "RUNS_DELETE_FAILED"})
+RUNS_DELETED = frozenset({"RUNS_DELETING", "RUNS_DELETED", "RUNS_DELETE_FAILED"})
+ENDED = RUNS_DELETED | {PROCESSED, "FAILED", "CANCELLED", GONE}
 UNDER_WAY = frozenset({"CREATING", "PENDING", "SUBMITTING", "INPROGRESS", "STOPPING"})
 
 
@@ -50,6 +54,10 @@ class Runs:
     @property
     def ended(self) -> int:
         return self.completed + self.failed + self.cancelled + self.deleted
+
+    @property
+    def under_way(self) -> int:
+        return self.pending + self.starting + self.running + self.stopping
 
 
 @dataclass(frozen=True)

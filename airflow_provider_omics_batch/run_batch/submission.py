@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from botocore.model import ServiceModel
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.identity import digest_of
 from airflow_provider_omics_batch.run_batch.settings import (
     MAX_INLINE_RUNS,
     RequestChecker,
@@ -18,7 +21,27 @@ from airflow_provider_omics_batch.run_batch.settings import (
     run_settings_of,
     staged_by_author,
 )
-from airflow_provider_omics_batch.run_batch.staging import Staged, check_staging_uri, stage_settings
+from airflow_provider_omics_batch.run_batch.staging import (
+    Staged,
+    check_staging_uri,
+    read_json_array,
+    stage_settings,
+    write_json_array,
+)
+
+
+class Prepared(NamedTuple):
+    """
+    Run settings that are ready to be sent.
+
+    :param union: What the request takes as run settings.
+    :param total: How many these are; ``None`` where the author has staged them.
+    :param digest: Of the whole request but its id.
+    """
+
+    union: dict[str, Any]
+    total: int | None
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +54,7 @@ class Submission:
     :param batch_run_settings: The run settings, in any of the forms that authors may give them.
     :param staging_uri: ``s3://bucket/prefix/`` for run settings that do not fit into the request.
     :param aws_conn_id: The connection by which a sample sheet in S3 is read.
+    :param s3_client: Makes a client, where settings have to be staged or are staged already.
     """
 
     service_model: ServiceModel
@@ -38,22 +62,51 @@ class Submission:
     batch_run_settings: Any
     staging_uri: str | None
     aws_conn_id: str | None
+    s3_client: Callable[[], Any]
 
-    def prepare(self, s3_client: Callable[[], Any]) -> tuple[dict[str, Any], int | None]:
+    def prepare(self) -> Prepared:
         """
-        Return the union that the request takes as run settings, and how many these are, where that is known.
+        Check everything, stage what does not fit into the request, and return what does.
 
-        :param s3_client: Makes a client, where settings have to be staged.
         :raises RunSettingsError: Something cannot be submitted as it is; nothing has been sent or staged.
         """
         settings = self._checked()
         if isinstance(settings, str):
-            return {"s3UriSettings": settings}, None
-        first = list(islice(settings, MAX_INLINE_RUNS + 1))
-        if len(first) <= MAX_INLINE_RUNS:
-            return {"inlineSettings": first}, len(first)
-        staged = self._stage(chain(first, settings), s3_client)
-        return {"s3UriSettings": staged.uri}, staged.total
+            return Prepared({"s3UriSettings": settings}, None, self._digest(settings))
+        return self._prepared(settings)
+
+    def prepare_rest(self, is_wanted: Callable[[object], bool]) -> Prepared:
+        """
+        Do the same for some of the run settings, be it that the author has staged them.
+
+        :param is_wanted: Told a ``runSettingId``, it returns whether this one is wanted.
+        :raises RunSettingsError: None is, or something cannot be submitted as it is.
+        """
+        checker = self._checker()
+        if uri := staged_by_author(self.batch_run_settings):
+            given: Any = read_json_array(uri, self.s3_client())
+        else:
+            given = self.batch_run_settings
+        placed = run_settings_of(given, self.aws_conn_id)
+        wanted = (one for one in placed if isinstance(one[1], dict) and is_wanted(one[1].get("runSettingId")))
+        first = next(wanted, None)
+        if first is None:
+            raise RunSettingsError(
+                "batch_run_settings has changed: it has none of the runs any more that are to be sent again"
+            )
+        return self._prepared(checker.checked(chain([first], wanted), self._default_parameters))
+
+    def digest(self) -> str:
+        """
+        Return the digest of the request that this would be now, without staging anything.
+
+        :raises RunSettingsError: Something cannot be submitted as it is.
+        """
+        settings = self._checked()
+        if isinstance(settings, str):
+            return self._digest(settings)
+        with Path(os.devnull).open("wb") as nowhere:
+            return self._digest(write_json_array(settings, nowhere)[0])
 
     def preview(self) -> tuple[RunSetting | str, int | None]:
         """
@@ -69,21 +122,43 @@ class Submission:
         first = next(settings)
         return merged(self.members["default_run_setting"], first), 1 + sum(1 for _ in settings)
 
-    def _checked(self) -> Iterator[RunSetting] | str:
-        """Return the checked run settings, or their URI where the author has staged them."""
+    @property
+    def _default_parameters(self) -> Mapping[str, Any]:
+        return self.members["default_run_setting"].get("parameters") or {}
+
+    def _checker(self) -> RequestChecker:
+        """Return what checks run settings, after all else has been checked."""
         if self.staging_uri:
             check_staging_uri(self.staging_uri)
         checker = RequestChecker(self.service_model)
         checker.check_request(self.members)
+        return checker
+
+    def _checked(self) -> Iterator[RunSetting] | str:
+        """Return the checked run settings, or their URI where the author has staged them."""
+        checker = self._checker()
         if uri := staged_by_author(self.batch_run_settings):
             return uri
         given = run_settings_of(self.batch_run_settings, self.aws_conn_id)
-        return checker.checked(given, self.members["default_run_setting"].get("parameters") or {})
+        return checker.checked(given, self._default_parameters)
 
-    def _stage(self, settings: Iterator[RunSetting], s3_client: Callable[[], Any]) -> Staged:
+    def _prepared(self, settings: Iterator[RunSetting]) -> Prepared:
+        first = list(islice(settings, MAX_INLINE_RUNS + 1))
+        if len(first) > MAX_INLINE_RUNS:
+            staged = self._stage(chain(first, settings))
+            return Prepared({"s3UriSettings": staged.uri}, staged.total, self._digest(staged.digest))
+        with Path(os.devnull).open("wb") as nowhere:
+            content, total = write_json_array(first, nowhere)
+        return Prepared({"inlineSettings": first}, total, self._digest(content))
+
+    def _digest(self, content: str) -> str:
+        request = {name: value for name, value in self.members.items() if name != "request_id"}
+        return digest_of(request, content)
+
+    def _stage(self, settings: Iterator[RunSetting]) -> Staged:
         if not self.staging_uri:
             raise RunSettingsError(
                 f"More than {MAX_INLINE_RUNS} run settings do not fit into the request; "
                 "set staging_uri='s3://bucket/prefix/', where roleArn may read and this task may write"
             )
-        return stage_settings(settings, self.staging_uri, s3_client())
+        return stage_settings(settings, self.staging_uri, self.s3_client())

@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import asyncio
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, wait_exponential
-
+from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
-from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
+from airflow_provider_omics_batch.run_batch.fail_fast import FailFast
+from airflow_provider_omics_batch.run_batch.faults import FAULTS
+from airflow_provider_omics_batch.run_batch.look import first_look, look
 from airflow_provider_omics_batch.run_batch.pace import Pace
 from airflow_provider_omics_batch.run_batch.progress import progress_line
 from airflow_provider_omics_batch.run_batch.states import UNDER_WAY, BatchState, plain
-
-#: Seconds in which a batch may be unknown at first: a record just made need not be visible everywhere.
-GRACE_FOR_A_NEW_BATCH = 180
 
 #: So many failed submissions are shown with their reasons while the batch is under way.
 SHOWN_FAILED_SUBMISSIONS = 20
 
 
 async def watch_run_batch(
-    client: PatientClient, batch_id: str, *, poll_interval: float, log: Log, submitted: int = 0
+    client: PatientClient,
+    batch_id: str,
+    *,
+    poll_interval: float,
+    log: Log,
+    submitted: int = 0,
+    fail_fast: FailFast | None = None,
 ) -> BatchState:
     """
     Return the state of a batch once it has ended, however it has.
 
-    Only reads, and can be started again at any time. Logs a line when the counts have changed.
+    Only reads, but for what ``fail_fast`` asks for, and can be started again at any time. Logs a line when
+    the counts have changed.
 
     :param client: Calls HealthOmics.
     :param batch_id: The batch to watch.
     :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
     :param log: Gets the progress.
     :param submitted: Runs that were submitted, for answers that have no total.
+    :param fail_fast: Says when to cancel the batch; ``None`` for never.
     :raises botocore.exceptions.ClientError: AWS refuses to tell, and will go on refusing.
     """
     pace, previous, shown = Pace(poll_interval), None, set[str]()
-    state = await _first_look(client, batch_id, submitted)
+    state = await first_look(client, batch_id, submitted)
     while True:
         pace.note(state, asyncio.get_running_loop().time())
         if state != previous:
@@ -44,25 +50,12 @@ async def watch_run_batch(
                 await _report_failed_submissions(client, batch_id, shown, log)
         if state.ended:
             return state
+        if fail_fast and state.status != "STOPPING" and (why := await fail_fast.verdict(client, state, log)):
+            log.warning("%s: fail_fast cancels run batch %s", why, batch_id)
+            await cancel_run_batch(client, batch_id, log)
         previous = state
         await asyncio.sleep(pace.seconds_to_next_look())
         state = await look(client, batch_id, submitted)
-
-
-async def _first_look(client: PatientClient, batch_id: str, submitted: int) -> BatchState:
-    retrying = AsyncRetrying(
-        retry=retry_if_exception(lambda error: code_of(error) == "ResourceNotFoundException"),
-        stop=stop_before_delay(GRACE_FOR_A_NEW_BATCH),
-        wait=wait_exponential(max=10),
-        reraise=True,
-    )
-    return await retrying(look, client, batch_id, submitted)
-
-
-async def look(client: PatientClient, batch_id: str, submitted: int = 0) -> BatchState:
-    """Return the state of a batch as it is now."""
-    answer = await client.call("get_batch", required="status", batchId=batch_id)
-    return BatchState.from_response(batch_id, answer, submitted)
 
 
 def _report(state: BatchState, pace: Pace, log: Log) -> None:

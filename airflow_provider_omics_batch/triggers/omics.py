@@ -14,9 +14,11 @@ from airflow_provider_omics_batch.hooks.shared import shared_client
 from airflow_provider_omics_batch.run_batch.cancel import cancel_run_batch
 from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.events import ended, refused, timed_out
+from airflow_provider_omics_batch.run_batch.fail_fast import FailFast
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
 from airflow_provider_omics_batch.run_batch.manifest import write_run_manifest
 from airflow_provider_omics_batch.run_batch.mapping import Outcome
+from airflow_provider_omics_batch.run_batch.rounds import RetryFailed
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
 from airflow_provider_omics_batch.triggers.ownership import is_still_deferred_on, uninterrupted
 
@@ -28,9 +30,9 @@ class RunBatchTrigger(BaseTrigger):
     """
     Fires when a run batch has ended, however it has, once its manifest is written; or at a deadline.
 
-    It submits nothing. It reads, and it writes the same content to the same place, so that it may run
-    twice, and start again from its arguments at any time. These are stored as clear text; there are no
-    secrets among them.
+    It submits nothing. It reads, it writes the same content to the same place, and cancels a batch at
+    most that it was told to cancel, so that it may run twice, and start again from its arguments at any
+    time. These are stored as clear text; there are no secrets among them.
 
     :param batch_id: The batch to wait for.
     :param manifest_uri: Where the runs' records go, as ``s3://…``; ``None`` for no manifest.
@@ -38,6 +40,11 @@ class RunBatchTrigger(BaseTrigger):
     :param submitted: Runs that were submitted, should HealthOmics not tell how many there are.
     :param deadline: When to give up waiting, in seconds since the epoch; ``None`` for never.
     :param cancel_on_kill: Whether to cancel the batch when a person ends the task (Airflow 3.3 or newer).
+    :param fail_fast_beyond: Cancel the batch when more runs have gone wrong than that: an int, or a float
+        as a fraction of all runs; ``None`` for never.
+    :param retry_failed: The failed runs that another round will send again, and that ``fail_fast_beyond``
+        does not count therefore: ``"retriable"``, ``"all"``, or ``None`` where there is no other round.
+    :param every_reason: Whether to ask why each failed run did, and not only the first 1,000.
     :param aws_conn_id: The Airflow connection used for AWS credentials.
     :param region_name: AWS region of the batch.
     :param verify: Whether, or with which CA bundle, to verify certificates.
@@ -54,6 +61,9 @@ class RunBatchTrigger(BaseTrigger):
         submitted: int = 0,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
+        fail_fast_beyond: float | None = None,
+        retry_failed: RetryFailed | None = None,
+        every_reason: bool = False,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -66,6 +76,9 @@ class RunBatchTrigger(BaseTrigger):
         self.submitted = submitted
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.fail_fast_beyond = fail_fast_beyond
+        self.retry_failed = retry_failed
+        self.every_reason = every_reason
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -80,6 +93,9 @@ class RunBatchTrigger(BaseTrigger):
             "submitted": self.submitted,
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
+            "fail_fast_beyond": self.fail_fast_beyond,
+            "retry_failed": self.retry_failed,
+            "every_reason": self.every_reason,
             "aws_conn_id": self.aws_conn_id,
             "region_name": self.region_name,
             "verify": self.verify,
@@ -117,6 +133,12 @@ class RunBatchTrigger(BaseTrigger):
         async with shared_client(**self.hook_params) as shared:
             await cancel_run_batch(PatientClient(shared, self.log), self.batch_id, self.log)
 
+    @property
+    def _fail_fast(self) -> FailFast | None:
+        if self.fail_fast_beyond is None:
+            return None
+        return FailFast(self.fail_fast_beyond, self.retry_failed)
+
     async def _watch(self, client: PatientClient) -> dict[str, Any]:
         try:
             async with asyncio.timeout(None if self.deadline is None else self.deadline - time.time()):
@@ -126,6 +148,7 @@ class RunBatchTrigger(BaseTrigger):
                     poll_interval=self.poll_interval,
                     log=self.log,
                     submitted=self.submitted,
+                    fail_fast=self._fail_fast,
                 )
         except TimeoutError:
             return timed_out(self.batch_id)
@@ -133,7 +156,9 @@ class RunBatchTrigger(BaseTrigger):
             return ended(Outcome(state))
         try:
             s3 = S3Hook(**self.hook_params)
-            outcome = await write_run_manifest(client, state, self.manifest_uri, s3, self.log)
+            outcome = await write_run_manifest(
+                client, state, self.manifest_uri, s3, self.log, every_reason=self.every_reason
+            )
         except FAULTS as error:
             # A batch that has been paid for does not fail for want of a list.
             self.log.error("There is no manifest at %s: %s", self.manifest_uri, remedy(error) or error)

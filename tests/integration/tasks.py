@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, serde
 from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.exceptions import TaskDeferred
 
@@ -24,11 +26,19 @@ class StateStore(dict[str, Any]):
 class TaskInstance:
     """What an operator asks of its task instance, and the XCom that it pushes."""
 
-    def __init__(self, *, map_index: int = -1, max_tries: int = 0, task_id: str = "call_variants") -> None:
+    def __init__(
+        self,
+        *,
+        map_index: int = -1,
+        try_number: int = 1,
+        max_tries: int = 0,
+        task_id: str = "call_variants",
+    ) -> None:
         self.dag_id = "cohort"
         self.run_id = "manual__2026-11-22"
         self.task_id = task_id
         self.map_index = map_index
+        self.try_number = try_number
         self.max_tries = max_tries
         self.start_date = datetime.now(UTC)
         self.xcom: dict[str, Any] = {}
@@ -40,7 +50,7 @@ class TaskInstance:
 
     def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
         assert (task_ids, map_indexes) == (self.task_id, self.map_index)
-        return self.xcom[key]
+        return self.xcom.get(key)
 
     @property
     def context(self) -> Any:
@@ -50,18 +60,44 @@ class TaskInstance:
 
     def run(self, operator: BaseOperator) -> Any:
         """Run a task to its end, as worker, database and triggerer would do it in turn."""
-        try:
-            result = operator.execute(self.context)
-        except TaskDeferred as deferred:
-            self.deferred = deferred
-            event = json.loads(json.dumps(asyncio.run(first_event(deferred))))
-            result = getattr(operator, deferred.method_name)(self.context, event)
+        result = self.resume(operator, lambda: operator.execute(self.context))
         self.xcom_push("return_value", result)
         return result
+
+    def resume(self, operator: BaseOperator, go_on: Callable[[], Any]) -> Any:
+        """Let a task go on, and as often as it defers itself."""
+        while True:
+            try:
+                return go_on()
+            except TaskDeferred as deferred:
+                self.deferred = deferred
+                event = json.loads(json.dumps(asyncio.run(first_event(deferred)), default=str))
+                go_on = partial(getattr(operator, deferred.method_name), self.context, event)
+
+    def until_deferred(self, go_on: Callable[..., Any]) -> TaskDeferred:
+        """Let a task go on until it defers itself, and return how it did."""
+        event = asyncio.run(first_event(self.deferred)) if self.deferred else None
+        try:
+            go_on(self.context, event) if self.deferred else go_on(self.context)
+        except TaskDeferred as deferred:
+            self.deferred = deferred
+            return deferred
+        raise AssertionError("It did not defer itself")
+
+    def retry(self) -> TaskInstance:
+        """Return the same task instance in its next try, which finds no XCom."""
+        again = TaskInstance(
+            map_index=self.map_index,
+            try_number=self.try_number + 1,
+            max_tries=self.max_tries,
+            task_id=self.task_id,
+        )
+        again.state_store = self.state_store
+        return again
 
 
 async def first_event(deferred: TaskDeferred) -> Any:
     """Run a deferred task's trigger from what the database would hold of it."""
-    path, arguments = json.loads(json.dumps(deferred.trigger.serialize()))
+    path, arguments = serde.deserialize(json.loads(json.dumps(serde.serialize(deferred.trigger.serialize()))))
     async with aclosing(import_string(path)(**arguments).run()) as events:
         return (await anext(events)).payload

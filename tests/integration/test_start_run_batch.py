@@ -193,7 +193,8 @@ def test_a_batch_that_fails_as_a_whole_fails_the_task_with_its_reason(
 
 
 def test_a_retry_finds_the_batch_of_the_try_before(start: Start, emulator: Emulator) -> None:
-    first, second = TaskInstance(max_tries=2), TaskInstance(max_tries=2)
+    first = TaskInstance(max_tries=2)
+    second = first.retry()
 
     for ti in (first, second):
         ti.run(start(settings(2), retries=2))
@@ -367,6 +368,9 @@ def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emu
         "submitted": 1,
         "deadline": None,
         "cancel_on_kill": True,
+        "fail_fast_beyond": None,
+        "retry_failed": None,
+        "every_reason": False,
         "aws_conn_id": "aws_default",
         "region_name": None,
         "verify": None,
@@ -376,14 +380,17 @@ def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emu
 
 def test_a_retry_waits_for_its_batch_whatever_it_is_given_now(start: Start, emulator: Emulator) -> None:
     """A sheet that has changed, or has gone, must not be paid for twice."""
-    first, second = TaskInstance(max_tries=2), TaskInstance(max_tries=2)
-    first.state_store = second.state_store = StateStore()
+    first = TaskInstance(max_tries=2)
+    first.state_store = StateStore()
+    second = first.retry()
 
     first.run(start(settings(2), retries=2))
-    second.run(start(SampleSheet("gone.csv", run_setting_id="{sample}"), retries=5))
+    with capture_logs() as logged:
+        second.run(start(SampleSheet("gone.csv", run_setting_id="{sample}"), retries=5))
 
     assert len(emulator.batches) == 1
     assert second.xcom == first.xcom
+    assert any("cannot be submitted" in line["event"] for line in logged)
 
 
 def test_a_clear_starts_a_new_batch_though_airflow_has_kept_the_old(start: Start, emulator: Emulator) -> None:
@@ -461,15 +468,14 @@ def test_a_manifest_that_is_not_whole_is_not_taken_for_the_mapping(
 ) -> None:
     ti = TaskInstance()
     operator = start(settings(3), staging_uri=STAGING)
-    mapping = operator._mapping
+    complete = operator.execute_complete
 
-    def cut(outcome: Any, manifest: str) -> Any:
-        emulator.client("s3").put_object(
-            Bucket=BUCKET, Key=manifest.removeprefix(f"s3://{BUCKET}/"), Body=left
-        )
-        return mapping(outcome, manifest)
+    def cut(context: Any, event: dict[str, Any]) -> Any:
+        key = event["manifest_uri"].removeprefix(f"s3://{BUCKET}/")
+        emulator.client("s3").put_object(Bucket=BUCKET, Key=key, Body=left)
+        return complete(context, event)
 
-    monkeypatch.setattr(operator, "_mapping", cut)
+    monkeypatch.setattr(operator, "execute_complete", cut)
 
     ti.run(operator)
 

@@ -59,7 +59,7 @@ def test_each_kind_of_loss_is_counted_apart() -> None:
     found = objection(processed(failed=3, cancelled=2, not_submitted=1), 0.05)
 
     assert found == (
-        "Run batch 7 was processed, but of its 100 runs 1 could not be submitted, 3 failed, "
+        "Run batch 7 was processed, but of its 100 runs, 1 could not be submitted, 3 failed, "
         "2 were cancelled; max_failed_runs=0.05 allows 5"
     )
 

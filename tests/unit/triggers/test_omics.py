@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch.events import read_event, refused
+from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 from tests.unit.fake_omics import error
 
@@ -19,6 +20,9 @@ ARGUMENTS: dict[str, Any] = {
     "submitted": 3,
     "deadline": 1_800_000_000.0,
     "cancel_on_kill": False,
+    "fail_fast_beyond": 0.1,
+    "retry_failed": "all",
+    "every_reason": True,
     "aws_conn_id": "lab",
     "region_name": "eu-west-1",
     "verify": "ca.pem",
@@ -40,9 +44,9 @@ def test_operator_and_trigger_talk_to_aws_in_the_same_way() -> None:
     operator = StartRunBatchOperator(task_id="t", default_run_setting={}, batch_run_settings=[], **connection)
 
     with pytest.raises(TaskDeferred) as deferred:
-        operator.wait({}, "7")
+        operator.wait({}, SubmittedBatch(batch_id="7"))
 
-    assert deferred.value.trigger.hook_params == operator._hook_parameters
+    assert deferred.value.trigger.hook_params == operator.hook_params
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,209 @@
+"""What a task publishes of its runs: XCom, a manifest, and lines in its log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk.configuration import conf
+
+from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.operators.memory import batches_of_this_try, push
+from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
+from airflow_provider_omics_batch.run_batch.look import look
+from airflow_provider_omics_batch.run_batch.manifest import (
+    RunRecords,
+    manifest_uri_of_all,
+    read_run_manifest,
+)
+from airflow_provider_omics_batch.run_batch.mapping import (
+    SHOWN_FAILURES,
+    UNDER_WAY,
+    Outcome,
+    RunIds,
+    RunRecord,
+)
+from airflow_provider_omics_batch.run_batch.results import EndedBatch, ResultsReader, ended_batch
+from airflow_provider_omics_batch.run_batch.states import BatchState
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: About 38,000 run ids.
+DEFAULT_RUN_IDS_MAX_BYTES = 1_000_000
+
+Keep = Callable[[RunRecord], object]
+
+
+class Published(NamedTuple):
+    """
+    What a task has published of its runs.
+
+    :param outcome: How all of it ended.
+    :param manifest_uri: Where the manifest is, if there is one.
+    :param fault: Why the runs could not be listed, if so.
+    """
+
+    outcome: Outcome
+    manifest_uri: str | None
+    fault: Exception | None = None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return self.outcome.summary(self.manifest_uri)
+
+
+class RunsPublisher:
+    """
+    Publishes what became of the runs of a task, over all its batches.
+
+    :param context: The task's.
+    :param hook_params: Arguments for a hook that talks to AWS as the task's own does.
+    :param log: Gets what people are to know at once.
+    :param every_reason: Whether to ask why each failed run did, and not only the first 1,000.
+    """
+
+    def __init__(
+        self, context: Context, hook_params: Mapping[str, Any], log: Log, *, every_reason: bool = False
+    ) -> None:
+        self._context = context
+        self._hook_params = hook_params
+        self._log = log
+        self._every_reason = every_reason
+        self._batches = batches_of_this_try(context)
+
+    def publish(self, batch: EndedBatch, keep: Keep | None = None, *, again: bool = False) -> Published:
+        """
+        Publish what became of all runs of a task whose last batch has ended.
+
+        :param keep: Gets the last record of every run setting.
+        :param again: Whether all of this has been told in the log before.
+        """
+        run_ids, under_way = _new_run_ids(), _UnderWay()
+        takers = [run_ids.add, under_way.note, *([keep] if keep else [])]
+        try:
+            outcome, manifest = asyncio.run(self._collect_and_write(batch, takers))
+        except FAULTS as error:
+            self._log.error(
+                "The runs of batch %s cannot be listed: %s",
+                batch.outcome.state.batch_id,
+                remedy(error) or error,
+            )
+            return self._push(Published(batch.outcome, batch.manifest_uri, error), _new_run_ids())
+        if under_way.count and not again:
+            self._log.warning(
+                "Run batch %s is %s, but %s of the runs are under way, and paid for unless somebody cancels "
+                "them one by one: %s",
+                outcome.state.batch_id,
+                outcome.state.status,
+                f"{under_way.count:,}",
+                ", ".join(under_way.named),
+            )
+        return self._push(Published(outcome, manifest), run_ids, quietly=again)
+
+    def publish_so_far(self, batch_id: str, seconds: float) -> Published:
+        """
+        Publish what is known of the runs of a task whose last batch goes on.
+
+        :param seconds: How long that may take.
+        """
+        run_ids, outcome = _new_run_ids(), Outcome(BatchState(batch_id, "UNKNOWN"))
+        try:
+            outcome = Outcome(asyncio.run(asyncio.wait_for(self._look(batch_id), seconds)))
+            work = self._collect(EndedBatch(outcome), [run_ids.add])
+            outcome = asyncio.run(asyncio.wait_for(work, seconds))
+        except FAULTS as error:
+            self._log.warning("How far run batch %s is, is not known: %s", batch_id, remedy(error) or error)
+            run_ids = _new_run_ids()
+        return self._push(Published(outcome, None), run_ids)
+
+    def _push(self, result: Published, run_ids: RunIds, *, quietly: bool = False) -> Published:
+        if run_ids.value is None:
+            where = (
+                f"they are in {result.manifest_uri}" if result.manifest_uri else "set staging_uri to get them"
+            )
+            self._log.warning("There are too many run ids for XCom; %s", where)
+        for failure in [] if quietly else result.outcome.failures:
+            self._log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
+        push(self._context, run_ids=run_ids.value, manifest_uri=result.manifest_uri)
+        return result
+
+    async def _look(self, batch_id: str) -> BatchState:
+        async with self._client() as client:
+            return await look(client, batch_id)
+
+    async def _collect_and_write(
+        self, last: EndedBatch, takers: Sequence[Keep]
+    ) -> tuple[Outcome, str | None]:
+        uri = self._where_to_write(last)
+        if uri is None:
+            return await self._collect(last, takers), last.manifest_uri
+        with closing(RunRecords()) as records:
+            outcome = await self._collect(last, [*takers, records.add])
+            return outcome, await self._write(records, uri)
+
+    def _where_to_write(self, last: EndedBatch) -> str | None:
+        """Return where the manifest goes that the trigger cannot have written, if there is to be one."""
+        own = self._batches[-1].manifest_uri if self._batches else None
+        if own is None or len(self._batches) > 1:
+            return own and manifest_uri_of_all(own)
+        return own if last.manifest_uri is None else None
+
+    async def _collect(self, last: EndedBatch, takers: Sequence[Keep]) -> Outcome:
+        """Hand the last record of every run setting to all takers, and return how all of it ended."""
+
+        def keep(record: RunRecord) -> None:
+            for take in takers:
+                take(record)
+
+        async with self._client() as client:
+            batches = [*[await ended_batch(client, batch) for batch in self._batches[:-1]], last]
+            reader = ResultsReader(client, self._read, self._log, every_reason=self._every_reason)
+            return await reader.collect(batches, keep)
+
+    async def _write(self, records: RunRecords, uri: str) -> str | None:
+        """Write the last record of every run setting to S3, and return where that is."""
+        try:
+            await records.put(uri, S3Hook(**self._hook_params), self._log)
+        except FAULTS as error:
+            self._log.warning("There is no manifest at %s: %s", uri, remedy(error) or error)
+            return None
+        return uri
+
+    def _read(self, uri: str) -> Iterator[RunRecord]:
+        params = {name: value for name, value in self._hook_params.items() if name != "config"}
+        return read_run_manifest(uri, botocore_config=self._hook_params["config"], **params)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[PatientClient]:
+        async with shared_client(**self._hook_params) as shared:
+            yield PatientClient(shared, self._log)
+
+
+class _UnderWay:
+    """The runs that a batch has left behind when it ended, the first ones by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.named: list[str] = []
+
+    def note(self, record: RunRecord) -> None:
+        if record["run_status"] in UNDER_WAY:
+            self.count += 1
+            if len(self.named) < SHOWN_FAILURES:
+                self.named.append(f"{record['run_setting_id']} (run {record['run_id']})")
+
+
+def _new_run_ids() -> RunIds:
+    return RunIds(conf.getint("omics_batch", "run_ids_max_bytes", fallback=DEFAULT_RUN_IDS_MAX_BYTES))
+
+
+def _described(failure: Mapping[str, Any]) -> str:
+    if not failure["run_id"]:
+        return f"{failure['run_setting_id']} could not be submitted"
+    where = f", log stream {failure['log_stream']}" if failure.get("log_stream") else ""
+    return f"{failure['run_setting_id']} (run {failure['run_id']}{where}) is {failure['run_status']}"

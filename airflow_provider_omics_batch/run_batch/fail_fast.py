@@ -1,0 +1,67 @@
+"""Whether so many runs have failed that the others need not be paid for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
+from airflow_provider_omics_batch.run_batch.mapping import PATIENCE_FOR_DETAILS, list_statuses
+from airflow_provider_omics_batch.run_batch.policy import allowed_failures, losses
+from airflow_provider_omics_batch.run_batch.rounds import RETRIABLE, RetryFailed
+from airflow_provider_omics_batch.run_batch.states import BatchState
+
+
+@dataclass
+class FailFast:
+    """
+    Finds out whether a batch that is under way can still end well.
+
+    :param max_failed_runs: How many runs may go wrong: an int, or a float as a fraction of all runs.
+    :param retry_failed: Which failed runs the next round will send again, so that they may still end well;
+        ``None`` where there is none.
+    """
+
+    max_failed_runs: float
+    retry_failed: RetryFailed | None = None
+    _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
+
+    async def verdict(self, client: PatientClient, state: BatchState, log: Log) -> str | None:
+        """Return why the batch cannot end well any more, or ``None`` where it can."""
+        lost, allowed = sum(losses(state).values()), allowed_failures(self.max_failed_runs, state.total)
+        if not state.total or lost <= allowed:
+            return None
+        if self.retry_failed and await self._lasting(client, state, log, allowed) <= allowed:
+            return None
+        return f"{lost:,} of {state.total:,} runs went wrong, and {allowed:,} may"
+
+    async def _lasting(self, client: PatientClient, state: BatchState, log: Log, allowed: int) -> int:
+        """Return how many runs went wrong that no other round will send again, or just too many."""
+        lasting = state.runs.cancelled + state.runs.deleted
+        if self.retry_failed == "all":
+            return lasting
+        try:
+            async for page in client.pages(
+                "list_runs_in_batch",
+                items="runs",
+                patience=PATIENCE_FOR_DETAILS,
+                batchId=state.batch_id,
+                submissionStatus="FAILED",
+            ):
+                lasting += sum(item.get("submissionFailureReason") not in RETRIABLE for item in page)
+            if state.runs.failed:
+                for run_id in await list_statuses(client, state.batch_id, "FAILED"):
+                    if lasting > allowed:
+                        break
+                    lasting += await self._reason(client, run_id) not in RETRIABLE
+        except FAULTS as error:
+            log.warning(
+                "Whether failed runs are worth another round is not known: %s", remedy(error) or error
+            )
+        return lasting
+
+    async def _reason(self, client: PatientClient, run_id: str) -> str | None:
+        if run_id not in self._reasons:
+            run = await client.call("get_run", required="status", patience=PATIENCE_FOR_DETAILS, id=run_id)
+            self._reasons[run_id] = run.get("failureReason")
+        return self._reasons[run_id]

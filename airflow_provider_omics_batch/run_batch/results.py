@@ -1,0 +1,145 @@
+"""What became of all runs of a task, over all the batches that it took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
+from airflow_provider_omics_batch.run_batch.look import first_look
+from airflow_provider_omics_batch.run_batch.manifest import RunRecords
+from airflow_provider_omics_batch.run_batch.mapping import (
+    SHOWN_FAILURES,
+    Details,
+    Outcome,
+    RunRecord,
+    collect_runs,
+    counted_as,
+    recounted,
+    went_wrong,
+)
+from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, BatchState
+from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
+
+#: What a manifest that is not there, or not whole, ends in.
+UNREADABLE: tuple[type[Exception], ...] = (*FAULTS, ValueError)
+
+
+@dataclass(frozen=True)
+class EndedBatch:
+    """
+    A batch of a task.
+
+    :param outcome: How it ended.
+    :param manifest_uri: Where its own manifest is, if it has one that is still true.
+    """
+
+    outcome: Outcome
+    manifest_uri: str | None = None
+
+
+async def ended_batch(client: PatientClient, batch: SubmittedBatch) -> EndedBatch:
+    """Return what HealthOmics says now of a batch that was submitted, be it that it knows it no more."""
+    try:
+        state = await first_look(client, batch.batch_id, batch.submitted)
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        state = BatchState(batch.batch_id, GONE, failure_reason="HealthOmics has no record of it any more")
+    # Runs of a batch that was broken off may have ended since its manifest was written.
+    still_true = state.status in (PROCESSED, GONE)
+    return EndedBatch(Outcome(state), batch.manifest_uri if still_true else None)
+
+
+class ResultsReader:
+    """
+    Reads what became of the runs of all batches of a task.
+
+    :param client: Calls HealthOmics, for what no manifest has.
+    :param read: Reads a manifest.
+    :param log: Gets warnings.
+    :param every_reason: Whether to ask why each failed run did, and not only the first 1,000.
+    """
+
+    def __init__(
+        self,
+        client: PatientClient,
+        read: Callable[[str], Iterable[RunRecord]],
+        log: Log,
+        *,
+        every_reason: bool = False,
+    ) -> None:
+        self._client = client
+        self._read = read
+        self._log = log
+        self._every_reason = every_reason
+
+    async def collect(self, batches: Sequence[EndedBatch], keep: Callable[[RunRecord], object]) -> Outcome:
+        """
+        Hand the last record of every run setting to ``keep``, and return how all of it ended.
+
+        :param batches: In the order of their submission. How the last one ended is how all of it did.
+        """
+        with ExitStack() as stack:
+            records = [stack.enter_context(closing(RunRecords())) for _ in batches]
+            outcomes = [await self._fill(*one) for one in zip(records, batches, strict=True)]
+            if len(batches) > 1:
+                return await self._merged(outcomes, records, keep)
+            for record in records[0]:
+                keep(record)
+            return outcomes[0]
+
+    async def _fill(self, records: RunRecords, batch: EndedBatch) -> Outcome:
+        if batch.manifest_uri and self._has_read(batch.manifest_uri, batch.outcome.state, records):
+            return batch.outcome
+        records.clear()
+        if batch.outcome.state.status == GONE:
+            return batch.outcome
+        return await collect_runs(
+            self._client, batch.outcome.state, records.add, self._log, every_reason=self._every_reason
+        )
+
+    def _has_read(self, manifest_uri: str, state: BatchState, records: RunRecords) -> bool:
+        try:
+            for record in self._read(manifest_uri):
+                records.add(record)
+        except UNREADABLE as error:
+            self._log.warning("The manifest at %s cannot be read: %s", manifest_uri, error)
+            return False
+        if state.status == PROCESSED and records.count != state.total:
+            self._log.warning("The manifest at %s has %d runs", manifest_uri, records.count)
+            return False
+        return True
+
+    async def _merged(
+        self, outcomes: list[Outcome], batches: list[RunRecords], keep: Callable[[RunRecord], object]
+    ) -> Outcome:
+        counts = Counter[str]()
+        details = Details(self._client, self._log, most=SHOWN_FAILURES)
+        failures: list[dict[str, Any]] = []
+        for record in last_records(batches):
+            counts[counted_as(record)] += 1
+            if went_wrong(record) and len(failures) < SHOWN_FAILURES:
+                failures.append(await details.complete(record))
+            keep(record)
+        state = replace(outcomes[-1].state, total=outcomes[0].state.total)
+        return Outcome(recounted(state, counts), failures)
+
+
+def last_records(batches: Sequence[Iterable[RunRecord]]) -> Iterator[RunRecord]:
+    """
+    Yield the last record of every run setting, in the order of the first batch.
+
+    :param batches: The records of each batch, the first one's first. Those of the others, which are few as
+        a rule, are held in memory.
+    """
+    later = {record["run_setting_id"]: record for records in batches[1:] for record in records}
+    for record in batches[0]:
+        yield later.pop(record["run_setting_id"], record)
+    yield from later.values()
