@@ -12,7 +12,9 @@ from tests.system.deployed import BUCKET
 
 def check_the_end(run: DagRun, known: list[str]) -> None:
     """Check that there is one batch, and that the task has published all of it."""
-    [batch] = run.batches()
+    batches = run.batches()
+    assert len(batches) == 1
+    [batch] = batches
     assert set(known) <= {batch["id"]}
     assert batch["status"] == "PROCESSED"
     runs = {item["runSettingId"]: item["runId"] for item in runs_of(run, batch["id"])}

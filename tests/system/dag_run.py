@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -118,9 +120,15 @@ class DagRun:
 
     def told(self, job: int, text: str) -> bool:
         """Return whether a triggerer has told something in the log of the task's first try."""
+        return self.told_at(job, text) is not None
+
+    def told_at(self, job: int, text: str) -> float | None:
+        """Return when it has told that first, in seconds since the epoch."""
         folder = self.deployment.logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={TASK}"
         log = folder / f"attempt=1.log.trigger.{job}.log"
-        return log.exists() and text in log.read_text()
+        lines = log.read_text().splitlines() if log.exists() else []
+        times = (datetime.fromisoformat(json.loads(line)["timestamp"]) for line in lines if text in line)
+        return next((time.timestamp() for time in times), None)
 
     def is_watched_by(self, job: int) -> bool:
         return self.told(job, " INPROGRESS ")

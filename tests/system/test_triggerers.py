@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import closing
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from tests.system.checks import check_the_end
 from tests.system.dag_run import CANCELLED, FIRED, UNDER_WAY, DagRun
 from tests.system.deployed import BUCKET, Deployment
+
+#: Seconds.
+AIRFLOWS_OWN = 10
+LEEWAY = 3
 
 pytestmark = pytest.mark.usefixtures("postgres")
 
@@ -100,16 +105,25 @@ def manifests(run: DagRun) -> list[str]:
     return [version["ETag"] for version in versions if uuid in version["Key"]]
 
 
-def test_a_triggerer_that_is_asked_to_end_does_so_at_once_and_cancels_nothing(deployment: Deployment) -> None:
-    """One that waits for a batch ends about as quickly as an idle one, and its successor waits on."""
+def test_a_triggerer_that_is_asked_to_end_is_not_held_up_and_cancels_nothing(deployment: Deployment) -> None:
+    """
+    The wait is over as soon as the triggerer is told to end, and its successor waits on.
+
+    The whole process may take Airflow ten seconds more, whatever it waits for: it misses its own first signal.
+    """
     run = deployment.start("plain")
     [batch_id] = run.wait_until_watched()
     busy = owner_of(run)
     [idle] = deployment.alive_triggerers() - {busy}
+    idle_seconds = deployment.end_triggerer(idle)
 
-    seconds = {job: deployment.end_triggerer(job) for job in (idle, busy)}
+    asked = time.time()
+    busy_seconds = deployment.end_triggerer(busy)
 
-    assert seconds[busy] < seconds[idle] + 3, seconds
+    completed = run.told_at(busy, "trigger completed")
+    assert completed is not None
+    assert completed - asked < idle_seconds + LEEWAY
+    assert busy_seconds < idle_seconds + AIRFLOWS_OWN + LEEWAY
     successor = deployment.start_triggerer()
     deployment.wait_for(lambda: run.is_watched_by(successor), "the successor to watch the batch")
     assert run.status(batch_id) in UNDER_WAY
