@@ -85,6 +85,14 @@ class AirflowApi:
         path += "" if map_index is None else f"/{map_index}"
         self._client.patch(path, json={"new_state": state}).raise_for_status()
 
+    def fail_dag_run(self, dag_id: str, run_id: str) -> None:
+        """Mark a Dag run as failed, with what is left of its tasks."""
+        path = f"/api/v2{_dag_run(dag_id, run_id)}"
+        self._client.patch(path, json={"state": "failed"}).raise_for_status()
+
+    def pause(self, dag_id: str, paused: bool = True) -> None:
+        self._client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+
     def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Let a task run again."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}

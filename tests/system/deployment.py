@@ -8,21 +8,31 @@ import re
 import secrets
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 from botocore.config import Config
 
 from tests.system.api import AirflowApi
-from tests.system.processes import Services
+from tests.system.processes import Service, Services
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 
 #: On its first start Airflow compiles some thousand modules.
 START_UP_SECONDS = 240
+
+#: With their options. Logs are read from the disk; nothing but the API server has to listen.
+COMPONENTS = {
+    "api-server": ("--workers", "1"),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
 
 
 class Emulator:
@@ -32,17 +42,19 @@ class Emulator:
     :param services: Starts the process.
     :param port: 0 for any free one.
     :param options: More of the emulator's command line.
+    :param name: Tells it from another one.
     """
 
-    def __init__(self, services: Services, port: int, *options: str) -> None:
+    def __init__(self, services: Services, port: int, *options: str, name: str = "emulator") -> None:
         self._services = services
+        self._name = name
         self._command = [sys.executable, "-m", "airflow_provider_omics_batch.emulator"]
         self._command += ["--host", HOST, "--port", str(port), *options]
         self.address = ""
 
     def start(self) -> None:
         """Start the process; what is slow about it goes on meanwhile."""
-        self._log = self._services.start("emulator", self._command).log
+        self._log = self._services.start(self._name, self._command).log
 
     def wait_until_ready(self, *buckets: str) -> None:
         """Wait until the emulator listens, and make these buckets in it."""
@@ -68,6 +80,32 @@ class Emulator:
             config=config,
         )
 
+    def fault(self, operation: str, kind: str, **members: Any) -> None:
+        """Let something go wrong on the next call of an operation."""
+        fault = {"operation": operation, "kind": kind, **members}
+        self._control("POST", "faults", json=[fault])
+
+    def clear_faults(self) -> None:
+        self._control("DELETE", "faults")
+
+    def calls(self, operation: str) -> int:
+        """Return how often an operation was called."""
+        return int(self._control("GET", "calls").json().get(operation, 0))
+
+    def _control(self, method: str, path: str, **content: Any) -> httpx.Response:
+        url = f"{self.address}/moto-api/omics/{path}"
+        return httpx.request(method, url, trust_env=False, **content).raise_for_status()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """An environment that leads to it without a connection."""
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
     @property
     def connection(self) -> str:
         """An Airflow connection to it."""
@@ -83,19 +121,21 @@ class Emulator:
 
 class Airflow:
     """
-    Scheduler, triggerer, dag processor and API server over an SQLite database.
+    Scheduler, triggerer, dag processor and API server.
 
     :param services: Starts the processes; its environment is completed.
     :param home: A folder of its own.
     :param dags: The folder of Dags.
     :param port: Of the API server.
+    :param options: More of Airflow's configuration, as in ``DATABASE__SQL_ALCHEMY_CONN``; without that one
+        the database is SQLite.
     """
 
-    def __init__(self, services: Services, home: Path, dags: Path, port: int) -> None:
+    def __init__(self, services: Services, home: Path, dags: Path, port: int, **options: str) -> None:
         self._services = services
         self.address = f"http://{HOST}:{port}"
         self.api = AirflowApi(self.address)
-        services.environment |= _configuration(home, dags, port)
+        services.environment |= _configuration(home, dags, port, options)
 
     def connect(self, **connections: str) -> None:
         """Give Airflow connections by their ids."""
@@ -108,14 +148,15 @@ class Airflow:
 
     def start(self) -> None:
         """Start the components, and wait until all of them say that they are healthy."""
-        # Logs are read from the disk; nothing else has to listen.
-        for component, *options in (
-            ("api-server", "--workers", "1"),
-            ("scheduler", "--skip-serve-logs"),
-            ("dag-processor",),
-            ("triggerer", "--skip-serve-logs"),
-        ):
-            self._services.start(component, ["airflow", component, *options])
+        for component in COMPONENTS:
+            self.launch(component)
+        self.wait_until_healthy()
+
+    def launch(self, component: str, name: str = "") -> Service:
+        """Start a component; a second one of its kind needs a name of its own."""
+        return self._services.start(name or component, ["airflow", component, *COMPONENTS[component]])
+
+    def wait_until_healthy(self) -> None:
         self._services.wait_for(lambda: not self.api.unhealthy(), "Airflow's components", START_UP_SECONDS)
         self.api.log_in()
 
@@ -138,7 +179,7 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def _configuration(home: Path, dags: Path, port: int) -> dict[str, str]:
+def _configuration(home: Path, dags: Path, port: int, more: Mapping[str, str]) -> dict[str, str]:
     address = f"http://{HOST}:{port}"
     options = {
         "CORE__DAGS_FOLDER": str(dags),
@@ -155,6 +196,7 @@ def _configuration(home: Path, dags: Path, port: int) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
+        **more,
     }
     return {"AIRFLOW_HOME": str(home)} | {f"AIRFLOW__{name}": value for name, value in options.items()}
 

@@ -72,6 +72,8 @@ class Services:
         self._logs = logs
         self._stop = stop or Event()
         self._running: list[Service] = []
+        #: Called with what has ended by itself, in place of an error.
+        self.successor: Callable[[Service], object] | None = None
 
     def __enter__(self) -> Services:
         return self
@@ -80,6 +82,9 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def __contains__(self, service: Service) -> bool:
+        return service in self._running
 
     def start(self, name: str, command: Sequence[str]) -> Service:
         log = self._logs / f"{name}.log"
@@ -133,9 +138,36 @@ class Services:
 
     def check(self, *, besides: Service | None = None) -> None:
         """Raise ``DeploymentError`` if a process has ended that should not."""
-        for service in self._running:
-            if service is not besides and (code := service.exit_code()) is not None:
+        for service in list(self._running):
+            if service is besides or (code := service.exit_code()) is None:
+                continue
+            if self.successor:
+                self.kill(service)
+                self.successor(service)
+            else:
                 raise DeploymentError(f"The {service.name} ended by itself, exit code {code}", service.log)
+
+    def signal(self, service: Service, number: signal.Signals) -> None:
+        """Send a signal to a process and to all that belong to it."""
+        for pid in _members({service.process.pid}):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self, service: Service) -> None:
+        """Kill a process with all that belong to it, at once; from then on it is none of ours."""
+        while _members({service.process.pid}):
+            self.signal(service, signal.SIGKILL)
+            time.sleep(0.01)
+        self.forget(service)
+
+    def forget(self, service: Service) -> None:
+        """Reap a process that was made to end, so that its end is not taken for a mishap."""
+        service.process.wait()
+        self._running.remove(service)
+
+    def named(self, name: str) -> Service:
+        """Return the running process of a name."""
+        return next(service for service in self._running if service.name == name)
 
     def stop(self, patience: float = 6) -> None:
         """End everything: ask first, and kill what is left when patience is at its end."""

@@ -15,6 +15,7 @@ ARGUMENTS: dict[str, Any] = {
         "roleArn": "arn:aws:iam::123456789012:role/omics",
         "outputUri": "s3://bucket/out/",
     },
+    "batch_name": "{{ run_id }}",
     "poll_interval": 1,
 }
 SETTINGS = [{"runSettingId": name} for name in ("NA12878", "NA12891", "NA12892")]
@@ -29,6 +30,16 @@ with DAG("mapped", schedule=None):
 
 with DAG("left_alone", schedule=None):
     StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, cancel_on_kill=False, **ARGUMENTS)
+
+with DAG("on_the_worker", schedule=None):
+    StartRunBatchOperator(
+        task_id="start",
+        batch_run_settings=SETTINGS,
+        deferrable=False,
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+        **ARGUMENTS,
+    )
 
 with DAG("limited", schedule=None):
     StartRunBatchOperator(
