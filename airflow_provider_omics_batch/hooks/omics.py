@@ -10,11 +10,12 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import __version__ as botocore_version
 from botocore.config import Config
-from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, before_sleep_log, stop_after_delay, wait_random_exponential
 
 from airflow_provider_omics_batch.run_batch.faults import (
     FAULTS,
     IncompleteAnswerError,
+    code_of,
     is_about_credentials,
     is_passing,
     remedy,
@@ -130,7 +131,7 @@ class OmicsHook(AwsBaseHook):
 
     def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: is_passing(error) and not is_about_credentials(error)),
+            retry=_may_succeed,
             wait=wait_random_exponential(max=20),
             stop=stop_after_delay(SUBMIT_PATIENCE),
             before_sleep=before_sleep_log(logging.getLogger(__name__), logging.WARNING),
@@ -164,3 +165,11 @@ class OmicsHook(AwsBaseHook):
         key = pages.result_keys[0].expression
         for page in pages:
             yield from page[key]
+
+
+def _may_succeed(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    if error is None or is_about_credentials(error):
+        return False
+    # After an answer that was lost, a conflict may be with the submission that is still being carried out.
+    return is_passing(error) or (state.attempt_number > 1 and code_of(error) == "ConflictException")

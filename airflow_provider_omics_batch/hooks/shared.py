@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +63,7 @@ class SharedClient:
         self._hook_params = hook_params
         self._limiters = limiters
         self._client: Any = None
+        self._calls = Counter[Any]()
         self._lock = asyncio.Lock()
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -77,12 +78,19 @@ class SharedClient:
         await self._limiters[
             self._hook_params.get("aws_conn_id"), client.meta.region_name, operation
         ].acquire()
+        self._calls[client] += 1
         try:
             return dict(await getattr(client, operation)(**parameters))
         except ClientError as error:
             if code_of(error) in STALE_CREDENTIALS and client is self._client:
-                await self.close()
+                self._client = None
             raise
+        finally:
+            self._calls[client] -= 1
+            # A client that was replaced is closed by its last caller: closing it ends all calls at once.
+            if client is not self._client and not self._calls[client]:
+                del self._calls[client]
+                await client.close()
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -21,7 +21,7 @@ from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.events import read_event, timed_out_batch
 from airflow_provider_omics_batch.run_batch.policy import check_max_failed_runs, objection
 from airflow_provider_omics_batch.run_batch.results import EndedBatch
-from airflow_provider_omics_batch.run_batch.states import PROCESSED
+from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState
 from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 from airflow_provider_omics_batch.triggers.ownership import was_killed
@@ -120,10 +120,10 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         :raises botocore.exceptions.ClientError: AWS did not tell how it ended.
         """
         if batch_id := timed_out_batch(event):
-            raise self._timed_out(context, batch_id)
+            return self._timed_out(context, batch_id)
         self._batch_id = None
         with self.hook.refusals_explained():
-            batch = EndedBatch(*read_event(event))
+            batch = EndedBatch(*read_event(event), settled=True)
         return self._complete(context, batch)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -135,7 +135,7 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
             batch_id = pull(context, "batch_id")
             if batch_id is None:
                 raise
-            raise self._timed_out(context, batch_id) from None
+            return self._timed_out(context, batch_id)
 
     def on_kill(self) -> None:
         """Cancel the batch when a person ends the task while it is at work on the worker."""
@@ -165,28 +165,39 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         self._batch_id = batch.batch_id
         if self._killed:
             self.on_kill()
-            raise AirflowException(f"The task was killed while it submitted run batch {batch.batch_id}")
+        self._stop_if_killed()
+
+    def _stop_if_killed(self) -> None:
+        """Do nothing more that costs money once somebody has ended the task."""
+        if self._killed:
+            raise AirflowException("The task was killed")
 
     def _complete(self, context: Context, batch: EndedBatch) -> dict[str, Any]:
         """Publish what became of the runs of a batch that has ended, then judge it."""
         return self._judge(context, self._publisher(context).publish(batch))
 
-    def _judge(self, context: Context, published: Published) -> dict[str, Any]:
+    def _objection(self, context: Context, state: BatchState) -> str | None:
+        batch_ids = [batch.batch_id for batch in batches_of_this_try(context)]
+        return objection(state, self.max_failed_runs, batch_ids)
+
+    def _judge(
+        self, context: Context, published: Published, cause: Exception | None = None
+    ) -> dict[str, Any]:
         """
         Return the task's result, or fail.
 
+        :param cause: Why there is no further batch, where there should have been one.
         :raises RunBatchFailedError: It did not end well enough.
         :raises botocore.exceptions.ClientError: AWS did not tell what became of the runs.
         """
         state = published.outcome.state
-        batch_ids = [batch.batch_id for batch in batches_of_this_try(context)]
-        problem = objection(state, self.max_failed_runs, batch_ids)
+        problem = self._objection(context, state)
         if problem or published.fault:
             self._push_summary(context, published)
         if published.fault and state.status == PROCESSED:
             raise published.fault
         if problem:
-            raise RunBatchFailedError(problem, state.batch_id, published.summary)
+            raise RunBatchFailedError(problem, state.batch_id, published.summary) from cause
         return published.summary
 
     def _publisher(self, context: Context) -> RunsPublisher:
@@ -205,22 +216,28 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         seconds = self.execution_timeout.total_seconds()
         return started.timestamp() + seconds - min(SECONDS_BEFORE_AIRFLOW, seconds / 10)
 
-    def _timed_out(self, context: Context, batch_id: str) -> RunBatchTimeoutError:
-        """Do with the batch what was asked for, publish how far it is, and return the error to raise."""
+    def _timed_out(self, context: Context, batch_id: str) -> dict[str, Any]:
+        """
+        Do with the batch what was asked for, publish how far it is, and fail; or judge it if it has ended.
+
+        :raises RunBatchTimeoutError: It has not.
+        """
         # From here on a kill would undo what was asked for: Airflow's own timeout is near.
         self._batch_id = None
         cancelled = self.on_timeout == "cancel" and asyncio.run(self._cancel(batch_id))
         # Airflow's own timeout must not strike before all is said.
         seconds = BACKSTOP_SECONDS if self.deferrable else SECONDS_BEFORE_AIRFLOW / 3
         published = self._publisher(context).publish_so_far(batch_id, seconds)
-        self._push_summary(context, published)
         state = published.outcome.state
+        if state.ended and not cancelled:
+            return self._judge(context, published)
+        self._push_summary(context, published)
         message = (
             f"Run batch {batch_id} had not ended within execution_timeout ({self.execution_timeout}) "
             f"and was {'cancelled' if cancelled else 'left as it is'}: it is {state.status}, "
             f"{state.runs.completed:,} of {state.total:,} runs completed, {state.runs.failed:,} failed"
         )
-        return RunBatchTimeoutError(message, batch_id, published.summary)
+        raise RunBatchTimeoutError(message, batch_id, published.summary)
 
     @property
     def hook_params(self) -> dict[str, Any]:

@@ -47,9 +47,16 @@ def remember(context: Context, batches: list[SubmittedBatch]) -> None:
     stored = [batch.stored() for batch in batches]
     if has_store(context):
         kept: Any = {"max_tries": context["ti"].max_tries, "batches": stored}
-        context["task_state_store"].set(RUN_BATCHES, kept)
+        context["task_state_store"].set(RUN_BATCHES, kept, retention=_for_ever())
     batch_ids = [batch.batch_id for batch in batches]
     push(context, **batches[-1].identity, batch_ids=batch_ids, **{RUN_BATCHES: stored})
+
+
+def _for_ever() -> Any:
+    """Airflow forgets after 30 days unless told otherwise; a large batch may take longer."""
+    from airflow.sdk.execution_time import context
+
+    return getattr(context, "NEVER_EXPIRE", None)
 
 
 def has_store(context: Context) -> bool:

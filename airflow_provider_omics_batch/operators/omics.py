@@ -7,6 +7,7 @@ import copy
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,9 +22,9 @@ from airflow_provider_omics_batch.operators.memory import (
     has_store,
     remember,
 )
-from airflow_provider_omics_batch.operators.submitting import RunsSubmitter, submission_of
+from airflow_provider_omics_batch.operators.submitting import UNUSABLE, RunsSubmitter, submission_of
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.policy import allowed_failures, objection
+from airflow_provider_omics_batch.run_batch.policy import allowed_failures
 from airflow_provider_omics_batch.run_batch.records import Outcome
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ended_batch
 from airflow_provider_omics_batch.run_batch.rounds import (
@@ -34,7 +35,7 @@ from airflow_provider_omics_batch.run_batch.rounds import (
 )
 from airflow_provider_omics_batch.run_batch.settings import Once
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
-from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, BatchState
 from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
 
 if TYPE_CHECKING:
@@ -134,8 +135,8 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         batches = batches_of_earlier_tries(context)
         if batches:
             self.log.info(
-                "Run batch %s was submitted by an earlier try, and this one goes on with it. "
-                "Clear the task to start another",
+                "Run batch %s was submitted by an earlier try, and this one goes on from there. "
+                "Clear the task to start from the beginning",
                 batches[-1].batch_id,
             )
             submitter.compare(batches[0])
@@ -171,8 +172,12 @@ class StartRunBatchOperator(RunBatchWaitOperator):
     def _resume(self, context: Context, last: SubmittedBatch) -> dict[str, Any]:
         """Go on with a batch that an earlier try may have seen to its end."""
         batch = self._as_it_is(last)
-        if batch.outcome.state.ended:
+        state = batch.outcome.state
+        if state.ended:
             return self._complete(context, batch, resuming=True)
+        if state.status == "STOPPING":
+            last = replace(last, resumed=True)
+            remember(context, [*batches_of_this_try(context)[:-1], last])
         return self._wait(context, last)
 
     def _wait(self, context: Context, batch: SubmittedBatch) -> dict[str, Any]:
@@ -195,13 +200,14 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         :param rested: Whether failed runs have had the pause that they called for.
         """
         batches = batches_of_this_try(context)
+        resuming = resuming or batches[-1].resumed
         rounds_left = self.retry_failed_rounds - batches[-1].round_number
         if not resuming and rounds_left <= 0:
             return super()._complete(context, batch)
         remainder = Remainder(self.retry_failed, batch.outcome.state)
         published = self._publisher(context).publish(batch, remainder.note, again=rested)
         state = published.outcome.state
-        retrying = resuming and objection(state, self.max_failed_runs) is not None
+        retrying = resuming and self._objection(context, state) is not None
         if published.fault or not (retrying or (rounds_left > 0 and is_worth_a_round(state))):
             return self._judge(context, published)
         pause = remainder.needs_a_pause and not (retrying or rested)
@@ -212,17 +218,42 @@ class StartRunBatchOperator(RunBatchWaitOperator):
             return self._judge(context, published)
         if pause:
             self._pause(context, len(remainder.again))
-        new = RunsSubmitter(self, context).submit_again(
-            remainder,
-            batch_number=len(batches),
-            round_number=0 if retrying else batches[-1].round_number + 1,
-            may_fail=max(0, allowed_failures(self.max_failed_runs, state.total) - remainder.lasting),
-        )
-        self._take_on(new)
-        remember(context, [*batches, new])
+        round_number = 0 if retrying else batches[-1].round_number + 1
+        try:
+            new = self._submit_again(context, state, remainder, round_number)
+        except UNUSABLE as error:
+            self.log.error("No runs are sent again: %s", error)
+            return self._judge(context, published, cause=error)
         # Where Airflow keeps nothing over tries, an earlier one may have come even further.
         walks = retrying and not has_store(context) and len(batches) < self._batches_before(context)
         return self._resume(context, new) if walks else self._wait(context, new)
+
+    def _submit_again(
+        self, context: Context, state: BatchState, remainder: Remainder, round_number: int
+    ) -> SubmittedBatch:
+        self._stop_if_killed()
+        first, *others = batches_of_this_try(context)
+        if state.status != PROCESSED:
+            self.log.warning("Run batch %s is %s: %s", state.batch_id, state.status, state.failure_reason)
+        new = RunsSubmitter(self, context).submit_again(
+            remainder,
+            batch_number=1 + len(others),
+            round_number=round_number,
+            may_fail=max(0, allowed_failures(self.max_failed_runs, state.total) - remainder.lasting),
+        )
+        self._take_on(new)
+        # Of runs that their author has staged, HealthOmics alone has told how many there are.
+        first = replace(first, submitted=max(first.submitted, state.total))
+        remember(context, [first, *others, new])
+        return new
+
+    def _objection(self, context: Context, state: BatchState) -> str | None:
+        problem = super()._objection(context, state)
+        may_fail = allowed_failures(self.max_failed_runs, state.total)
+        failed = state.submissions.failed + state.runs.failed
+        if problem and self.fail_fast and state.status == "CANCELLED" and failed > may_fail:
+            return f"{problem}; fail_fast cancels a batch of whose runs more fail than may, {may_fail:,}"
+        return problem
 
     def _is_too_late(self, context: Context, pause: bool) -> str | None:
         deadline = self._deadline(context)
@@ -254,7 +285,15 @@ class StartRunBatchOperator(RunBatchWaitOperator):
                 return await ended_batch(PatientClient(shared, self.log), batch, may_be_new=True)
 
         with self.hook.refusals_explained():
-            return asyncio.run(ask())
+            found = asyncio.run(ask())
+        if found.outcome.state.status == GONE:
+            known = f"the manifest at {batch.manifest_uri} tells" if batch.manifest_uri else "nothing tells"
+            self.log.warning(
+                "HealthOmics has no record of run batch %s any more; %s what has completed",
+                batch.batch_id,
+                known,
+            )
+        return found
 
     def _tries(self, context: Context) -> int:
         """Return which try this is since a person has last cleared the task, counted from 1."""

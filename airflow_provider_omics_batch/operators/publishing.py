@@ -20,8 +20,13 @@ from airflow_provider_omics_batch.run_batch.manifest import (
     manifest_uri_of_all,
     read_run_manifest,
 )
-from airflow_provider_omics_batch.run_batch.mapping import SHOWN_FAILURES
-from airflow_provider_omics_batch.run_batch.records import UNDER_WAY, Outcome, RunIds, RunRecord
+from airflow_provider_omics_batch.run_batch.records import (
+    SHOWN_FAILURES,
+    UNDER_WAY,
+    Outcome,
+    RunIds,
+    RunRecord,
+)
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ResultsReader, ended_batch
 from airflow_provider_omics_batch.run_batch.states import BatchState
 
@@ -91,10 +96,8 @@ class RunsPublisher:
             return self._push(Published(batch.outcome, batch.manifest_uri, error), _new_run_ids())
         if under_way.count and not again:
             self._log.warning(
-                "Run batch %s is %s, but %s of the runs are under way, and paid for unless somebody cancels "
+                "%s runs of a batch that was broken off are under way, and paid for unless somebody cancels "
                 "them one by one: %s",
-                outcome.state.batch_id,
-                outcome.state.status,
                 f"{under_way.count:,}",
                 ", ".join(under_way.named),
             )
@@ -106,24 +109,28 @@ class RunsPublisher:
 
         :param seconds: How long that may take.
         """
-        run_ids, outcome = _new_run_ids(), Outcome(BatchState(batch_id, "UNKNOWN"))
+        run_ids, manifest, outcome = _new_run_ids(), None, Outcome(BatchState(batch_id, "UNKNOWN"))
         try:
             outcome = Outcome(asyncio.run(asyncio.wait_for(self._look(batch_id), seconds)))
-            work = self._collect(EndedBatch(outcome), [run_ids.add])
-            outcome = asyncio.run(asyncio.wait_for(work, seconds))
+            work = self._collect_and_write(EndedBatch(outcome), [run_ids.add])
+            outcome, manifest = asyncio.run(asyncio.wait_for(work, seconds))
         except FAULTS as error:
-            self._log.warning("How far run batch %s is, is not known: %s", batch_id, remedy(error) or error)
+            why = remedy(error) or error or "no answer in time"
+            self._log.warning("How far run batch %s is, is not known: %s", batch_id, why)
             run_ids = _new_run_ids()
-        return self._push(Published(outcome, None), run_ids)
+        return self._push(Published(outcome, manifest), run_ids)
 
     def _push(self, result: Published, run_ids: RunIds, *, quietly: bool = False) -> Published:
         if run_ids.value is None:
             where = (
-                f"they are in {result.manifest_uri}" if result.manifest_uri else "set staging_uri to get them"
+                f"they are in {result.manifest_uri}"
+                if result.manifest_uri
+                else "there is no manifest of them either"
             )
             self._log.warning("There are too many run ids for XCom; %s", where)
         for failure in [] if quietly else result.outcome.failures:
-            self._log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
+            if failure["run_status"] != "CANCELLED":
+                self._log.warning("%s: %s: %s", _described(failure), failure["reason"], failure["message"])
         push(self._context, run_ids=run_ids.value, manifest_uri=result.manifest_uri)
         return result
 
@@ -146,7 +153,7 @@ class RunsPublisher:
         own = self._batches[-1].manifest_uri if self._batches else None
         if own is None or len(self._batches) > 1:
             return own and manifest_uri_of_all(own)
-        return own if last.manifest_uri is None else None
+        return None if last.settled and last.manifest_uri else own
 
     async def _collect(self, last: EndedBatch, takers: Sequence[Keep]) -> Outcome:
         """Hand the last record of every run setting to all takers, and return how all of it ended."""

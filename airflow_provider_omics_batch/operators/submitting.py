@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
     from airflow_provider_omics_batch.run_batch.rounds import Remainder
 
-#: What may be wrong with an input that was good enough for an earlier try.
-_UNUSABLE: tuple[type[Exception], ...] = (RunSettingsError, *FAULTS)
+#: What may come of an input that was good enough for an earlier submission.
+UNUSABLE: tuple[type[Exception], ...] = (RunSettingsError, *FAULTS)
 
 
 def submission_of(operator: StartRunBatchOperator) -> Submission:
@@ -92,17 +92,17 @@ class RunsSubmitter:
             return
         try:
             digest = self._submission.digest()
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             self._log.warning(
-                "What this task is given now cannot be submitted; run batch %s goes on all the same: %s",
+                "What this task is given now cannot be submitted; run batch %s stays as it is: %s",
                 first.batch_id,
                 error,
             )
             return
         if first.digest not in (digest, None):
             self._log.warning(
-                "What this task is given has changed since it submitted run batch %s, which goes on "
-                "as it was; clear the task to submit all of it anew",
+                "What this task is given has changed since it submitted run batch %s, which stays as it is. "
+                "Only runs that are sent again come from the new input; clear the task to submit all of it",
                 first.batch_id,
             )
 

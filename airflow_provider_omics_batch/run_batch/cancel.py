@@ -36,7 +36,14 @@ async def cancel_run_batch(client: PatientClient, batch_id: str, log: Log, patie
 
 async def _cancel(client: PatientClient, batch_id: str, log: Log) -> bool:
     while True:
-        state = await look(client, batch_id)
+        try:
+            state = await look(client, batch_id)
+        except ClientError as error:
+            # It may be so new that it is not known everywhere.
+            if code_of(error) != "ResourceNotFoundException":
+                raise
+            await asyncio.sleep(CREATING_PAUSE)
+            continue
         if state.ended or state.status == "STOPPING":
             log.info("Run batch %s is %s; there is nothing to cancel", batch_id, state.status)
             return False

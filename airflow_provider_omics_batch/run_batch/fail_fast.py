@@ -11,6 +11,9 @@ from airflow_provider_omics_batch.run_batch.policy import allowed_failures, loss
 from airflow_provider_omics_batch.run_batch.rounds import RETRIABLE, RetryFailed
 from airflow_provider_omics_batch.run_batch.states import BatchState
 
+#: So many reasons are asked for between two looks, with one GetRun each.
+MOST_REASONS_AT_ONCE = 100
+
 
 @dataclass
 class FailFast:
@@ -25,15 +28,22 @@ class FailFast:
     max_failed_runs: float
     retry_failed: RetryFailed | None = None
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
+    _borne: dict[str, int] | None = field(default=None, init=False)
 
     async def verdict(self, client: PatientClient, state: BatchState, log: Log) -> str | None:
         """Return why the batch cannot end well any more, or ``None`` where it can."""
         lost, allowed = sum(losses(state).values()), allowed_failures(self.max_failed_runs, state.total)
-        if not state.total or lost <= allowed:
+        if not state.total or lost <= allowed or self._borne == losses(state):
             return None
-        if self.retry_failed and await self._lasting(client, state, log, allowed) <= allowed:
-            return None
-        return f"{lost:,} of {state.total:,} runs went wrong, and {allowed:,} may"
+        if not self.retry_failed:
+            return f"{lost:,} of {state.total:,} runs went wrong, and {allowed:,} may"
+        asked = len(self._reasons)
+        lasting = await self._lasting(client, state, log, allowed)
+        if lasting > allowed:
+            return f"{lasting:,} of {state.total:,} runs and more went wrong for good, and {allowed:,} may"
+        if len(self._reasons) - asked < MOST_REASONS_AT_ONCE:
+            self._borne = losses(state)
+        return None
 
     async def _lasting(self, client: PatientClient, state: BatchState, log: Log, allowed: int) -> int:
         """Return how many runs went wrong that no other round will send again, or just too many."""
@@ -49,11 +59,13 @@ class FailFast:
                 submissionStatus="FAILED",
             ):
                 lasting += sum(item.get("submissionFailureReason") not in RETRIABLE for item in page)
-            if state.runs.failed:
-                for run_id in await list_statuses(client, state.batch_id, "FAILED"):
-                    if lasting > allowed:
-                        break
-                    lasting += await self._reason(client, run_id) not in RETRIABLE
+                if lasting > allowed:
+                    return lasting
+            asked = len(self._reasons)
+            for run_id in await list_statuses(client, state.batch_id, "FAILED") if state.runs.failed else ():
+                if lasting > allowed or len(self._reasons) - asked >= MOST_REASONS_AT_ONCE:
+                    break
+                lasting += await self._reason(client, run_id) not in RETRIABLE
         except FAULTS as error:
             log.warning(
                 "Whether failed runs are worth another round is not known: %s", remedy(error) or error

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
+    NoRegionError,
     ResponseStreamingError,
     TokenRetrievalError,
 )
@@ -35,7 +36,8 @@ _THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
 )
 
-_NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError)
+#: Where a connection cannot be read, there is no Region either.
+_NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError, NoRegionError)
 
 _PASSING: tuple[type[Exception], ...] = (
     *_NO_CREDENTIALS,
@@ -68,8 +70,8 @@ _HOST_PREFIX = (
 
 _ANOTHER_INPUT = (
     "HealthOmics knows this request id with another input: what the task submits has changed since an "
-    "earlier try, whose batch goes on and is not paid for again. Restore the input to wait for that batch, "
-    "or clear the task to start a new one"
+    "earlier submission, whose batch goes on and is not paid for again. Restore the input to wait for that "
+    "batch, or clear the task to start a new one; where you give the request_id, give another one"
 )
 
 

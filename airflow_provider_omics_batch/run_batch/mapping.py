@@ -14,17 +14,14 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
 from airflow_provider_omics_batch.run_batch.records import (
+    FirstFailures,
     Outcome,
     RunRecord,
     counted_as,
     recounted,
     was_submitted,
-    went_wrong,
 )
 from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, plain
-
-#: So many failures are told with the task's result, where they are read by people.
-SHOWN_FAILURES = 10
 
 #: For so many failed runs the reason is asked for, with one GetRun each, unless all of them are wanted.
 MAX_REASONS = 1_000
@@ -58,32 +55,35 @@ async def collect_runs(
     """
     statuses = await _run_statuses(client, state, log)
     details = Details(client, log, most=math.inf if every_reason else MAX_REASONS)
-    outcome, counts = Outcome(state), Counter[str]()
+    counts, failures = Counter[str](), FirstFailures()
     async for item in _all_items(client, state, log):
         record = _record(state.batch_id, item, statuses)
         failure = await details.complete(record)
         counts[counted_as(record)] += 1
-        if went_wrong(record) and len(outcome.failures) < SHOWN_FAILURES:
-            outcome.failures.append(failure)
+        if failures.wants(record):
+            failures.add(record, failure)
         keep(record)
-    outcome.state = _settled(state, statuses, counts)
-    return outcome
+    return Outcome(_settled(state, statuses, counts), failures.value)
 
 
 async def _all_items(client: PatientClient, state: BatchState, log: Log) -> AsyncIterator[dict[str, Any]]:
-    """Yield each run of a batch once, listing them again as long as a batch that was processed lacks some."""
+    """Yield each run of a batch once, listing them again as long as some are missing or lack their run."""
+    expected = state.total if state.status == PROCESSED else state.submissions.attempted
     seen: set[str] = set()
     for pause in (*PAUSES_BEFORE_LISTING_AGAIN, None):
         async for page in client.pages(
             "list_runs_in_batch", items="runs", patience=PATIENCE_FOR_MAPPING, batchId=state.batch_id
         ):
             for item in page:
+                lacks_run = item.get("submissionStatus") == "SUCCESS" and not item.get("runId")
+                if lacks_run and pause is not None:
+                    continue
                 if item.get("runSettingId") and item["runSettingId"] not in seen:
                     seen.add(item["runSettingId"])
                     yield item
-        if state.status != PROCESSED or len(seen) >= state.total:
+        if len(seen) >= expected:
             return
-        log.warning("HealthOmics listed %d of the batch's %d runs", len(seen), state.total)
+        log.warning("HealthOmics listed %d of the batch's %d runs", len(seen), expected)
         if pause is not None:
             await asyncio.sleep(pause)
 
@@ -205,7 +205,7 @@ def _settled(state: BatchState, statuses: _Statuses, counts: Counter[str]) -> Ba
     if statuses.others and listed > state.total:
         # The service has not counted some runs, and what became of them is only assumed.
         return replace(state, total=listed)
-    if statuses.others and listed < state.total:
+    if statuses.others and (listed < state.total or counts["submission SUCCESS"]):
         return recounted(state, counts)
     all_known = not any(key.startswith("submission ") and key != "submission FAILED" for key in counts)
     if statuses.recount and (all_known or state.unaccounted):

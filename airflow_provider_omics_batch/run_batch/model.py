@@ -66,7 +66,7 @@ def _compile_structure(shape: Any) -> Check:
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, Mapping):
-            return [Problem("", f"must be an object, not {_shown(value)}")]
+            return [Problem("", f"must be an object, not {_kind(value)}")]
         problems = [Problem(name, "is missing") for name in required if name not in value]
         for name, member in value.items():
             if name in checks:
@@ -89,7 +89,7 @@ def _compile_list(shape: Any) -> Check:
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, list | tuple):
-            return [Problem("", f"must be a list, not {_shown(value)}")]
+            return [Problem("", f"must be a list, not {_kind(value)}")]
         problems = list(check_size(len(value)))
         for index, member in enumerate(value):
             problems += _below(f"[{index}]", check_member(member))
@@ -103,7 +103,7 @@ def _compile_map(shape: Any) -> Check:
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, Mapping):
-            return [Problem("", f"must be an object, not {_shown(value)}")]
+            return [Problem("", f"must be an object, not {_kind(value)}")]
         problems: list[Problem] = []
         for key, member in value.items():
             problems += _below(f"key {key!r}", check_key(key))
@@ -178,7 +178,7 @@ def _compile_pattern(pattern: str | None) -> Callable[[str], object]:
 
 def _check_document(value: Any) -> Sequence[Problem]:
     if not isinstance(value, Mapping):
-        return [Problem("", f"must be an object, not {_shown(value)}")]
+        return [Problem("", f"must be an object, not {_kind(value)}")]
     try:
         json_bytes(value)
     except (TypeError, ValueError) as error:
@@ -193,11 +193,16 @@ def _below(name: str, problems: Sequence[Problem]) -> Sequence[Problem]:
     ]
 
 
+def _kind(value: Any) -> str:
+    """Name a value's type alone: where an object is expected, it may hold what is not for a log."""
+    return "null (None)" if value is None else type(value).__name__
+
+
 def _shown(value: Any) -> str:
     text = repr(value)
-    if value is None:
-        return "null (None)"
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '…'}"
+    if value is None or isinstance(value, dict | list | tuple):
+        return _kind(value)
+    return f"{_kind(value)} {text if len(text) <= 60 else text[:57] + '…'}"
 
 
 _COMPILERS: dict[str, Callable[[Any], Check]] = {

@@ -70,7 +70,11 @@ def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence
         return (
             f"Run batch {state.batch_id} was processed, but HealthOmics does not tell what became of its runs"
         )
-    lost = {**losses(state), "are not accounted for": state.unaccounted}
+    unaccounted = {
+        "are under way still": state.runs.under_way,
+        "are not accounted for": state.unaccounted - state.runs.under_way,
+    }
+    lost = {**losses(state), **unaccounted}
     count, allowed = sum(lost.values()), allowed_failures(max_failed_runs, state.total)
     if count <= allowed:
         return None

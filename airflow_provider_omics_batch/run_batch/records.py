@@ -32,6 +32,10 @@ class RunRecord(TypedDict):
     failure_reason: str | None
 
 
+#: So many failures are told with the task's result, where they are read by people.
+SHOWN_FAILURES = 10
+
+
 @dataclass
 class Outcome:
     """
@@ -64,6 +68,32 @@ def was_submitted(record: RunRecord) -> bool:
     return bool(record["run_id"]) and record["submission_status"] != "FAILED"
 
 
+class FirstFailures:
+    """
+    The first runs that went wrong, those that failed before those that were cancelled with many others.
+
+    :param most: How many are kept.
+    """
+
+    def __init__(self, most: int = SHOWN_FAILURES) -> None:
+        self._most = most
+        self._failed: list[dict[str, Any]] = []
+        self._cancelled: list[dict[str, Any]] = []
+
+    def wants(self, record: RunRecord) -> bool:
+        return went_wrong(record) and len(self._list_for(record)) < self._most
+
+    def add(self, record: RunRecord, failure: dict[str, Any]) -> None:
+        self._list_for(record).append(failure)
+
+    @property
+    def value(self) -> list[dict[str, Any]]:
+        return [*self._failed, *self._cancelled][: self._most]
+
+    def _list_for(self, record: RunRecord) -> list[dict[str, Any]]:
+        return self._cancelled if record["run_status"] == "CANCELLED" else self._failed
+
+
 def went_wrong(record: RunRecord) -> bool:
     return not was_submitted(record) or record["run_status"] in ("FAILED", "CANCELLED")
 
@@ -77,7 +107,9 @@ def recounted(state: BatchState, counts: Counter[str]) -> BatchState:
     """Return a state with the counts of its records, as :func:`counted_as` names them."""
     runs = Runs(**{name: counts[name.upper()] for name in Runs.__annotations__})
     failed = counts["submission FAILED"]
-    submissions = replace(state.submissions, successful=counts.total() - failed, failed=failed)
+    # Of runs that no list has, the service may know that they were submitted.
+    successful = max(state.submissions.successful, counts.total() - failed)
+    submissions = replace(state.submissions, successful=successful, failed=failed)
     return replace(state, total=max(state.total, counts.total()), submissions=submissions, runs=runs)
 
 

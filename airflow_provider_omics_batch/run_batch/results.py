@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -14,13 +14,14 @@ from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
 from airflow_provider_omics_batch.run_batch.look import first_look, look
 from airflow_provider_omics_batch.run_batch.manifest import RunRecords
-from airflow_provider_omics_batch.run_batch.mapping import SHOWN_FAILURES, Details, collect_runs
+from airflow_provider_omics_batch.run_batch.mapping import Details, collect_runs
 from airflow_provider_omics_batch.run_batch.records import (
+    SHOWN_FAILURES,
+    FirstFailures,
     Outcome,
     RunRecord,
     counted_as,
     recounted,
-    went_wrong,
 )
 from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, BatchState
 from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
@@ -36,10 +37,12 @@ class EndedBatch:
 
     :param outcome: How it ended.
     :param manifest_uri: Where its own manifest is, if it has one that is still true.
+    :param settled: Whether the outcome is that of the runs' records, and not only what GetBatch says.
     """
 
     outcome: Outcome
     manifest_uri: str | None = None
+    settled: bool = False
 
 
 async def ended_batch(
@@ -56,7 +59,8 @@ async def ended_batch(
     except ClientError as error:
         if code_of(error) != "ResourceNotFoundException":
             raise
-        state = BatchState(batch.batch_id, GONE, failure_reason="HealthOmics has no record of it any more")
+        why = "HealthOmics has no record of it any more"
+        state = BatchState(batch.batch_id, GONE, total=batch.submitted, failure_reason=why)
     # Runs of a batch that was broken off may have ended since its manifest was written.
     still_true = state.status in (PROCESSED, GONE)
     return EndedBatch(Outcome(state), batch.manifest_uri if still_true else None)
@@ -93,26 +97,32 @@ class ResultsReader:
         """
         with ExitStack() as stack:
             records = [stack.enter_context(closing(RunRecords())) for _ in batches]
-            outcomes = [await self._fill(*one) for one in zip(records, batches, strict=True)]
-            if len(batches) > 1:
-                return await self._merged(outcomes, records, keep)
+            filled = [await self._fill(*one) for one in zip(records, batches, strict=True)]
+            if len(filled) > 1 or not filled[0].settled:
+                return await self._merged([batch.outcome for batch in filled], records, keep)
             for record in records[0]:
                 keep(record)
-            return outcomes[0]
+            return filled[0].outcome
 
-    async def _fill(self, records: RunRecords, batch: EndedBatch) -> Outcome:
-        if batch.manifest_uri and self._has_read(batch.manifest_uri, batch.outcome.state, records):
-            return batch.outcome
+    async def _fill(self, records: RunRecords, batch: EndedBatch) -> EndedBatch:
+        """Fill in the records of a batch, and return it with what they tell of its outcome."""
+        if batch.manifest_uri and await self._has_read(batch.manifest_uri, batch.outcome.state, records):
+            return batch
         records.clear()
         if batch.outcome.state.status == GONE:
-            return batch.outcome
-        return await collect_runs(
+            return batch
+        outcome = await collect_runs(
             self._client, batch.outcome.state, records.add, self._log, every_reason=self._every_reason
         )
+        return EndedBatch(outcome, settled=True)
 
-    def _has_read(self, manifest_uri: str, state: BatchState, records: RunRecords) -> bool:
+    async def _has_read(self, manifest_uri: str, state: BatchState, records: RunRecords) -> bool:
+        # Whoever wrote it may not have been told all reasons.
+        details = Details(self._client, self._log, most=math.inf if self._every_reason else 0)
         try:
             for record in self._read(manifest_uri):
+                if record["run_status"] == "FAILED" and not record["failure_reason"]:
+                    await details.complete(record)
                 records.add(record)
         except UNREADABLE as error:
             self._log.warning("The manifest at %s cannot be read: %s", manifest_uri, error)
@@ -127,14 +137,14 @@ class ResultsReader:
     ) -> Outcome:
         counts = Counter[str]()
         details = Details(self._client, self._log, most=SHOWN_FAILURES)
-        failures: list[dict[str, Any]] = []
+        failures = FirstFailures()
         for record in last_records(batches):
             counts[counted_as(record)] += 1
-            if went_wrong(record) and len(failures) < SHOWN_FAILURES:
-                failures.append(await details.complete(record))
+            if failures.wants(record):
+                failures.add(record, await details.complete(record))
             keep(record)
-        state = replace(outcomes[-1].state, total=outcomes[0].state.total)
-        return Outcome(recounted(state, counts), failures)
+        state = replace(outcomes[-1].state, total=max(outcome.state.total for outcome in outcomes))
+        return Outcome(recounted(state, counts), failures.value)
 
 
 def last_records(batches: Sequence[Iterable[RunRecord]]) -> Iterator[RunRecord]:

@@ -65,8 +65,11 @@ def is_worth_another_run(record: RunRecord, which: RetryFailed, *, batch_cancell
     :param which: Failed runs of whatever reason, or those whose reason passes by itself.
     :param batch_cancelled: Whether its batch is known to have been cancelled.
     """
-    if record["submission_status"] == "CANCEL_SUCCESS" or record["run_status"] == "CANCELLED":
-        return batch_cancelled or record["submission_status"] == "CANCEL_SUCCESS"
+    with_batch = batch_cancelled or record["submission_status"] == "CANCEL_SUCCESS"
+    if record["run_status"] == "CANCELLED" or not (
+        record["run_id"] or record["submission_status"] == "FAILED"
+    ):
+        return with_batch
     if record["run_status"] == "FAILED" or record["submission_status"] == "FAILED":
         return which == "all" or reason_of(record) in RETRIABLE
     return False
@@ -86,6 +89,8 @@ class Remainder:
     :param again: The ids of run settings whose last record says so.
     :param settled: The ids of all others that have a record.
     :param lasting: How many of these went wrong, and stay so.
+    :param listed: How many records are of the last batch.
+    :param unknown: How many runs have no status.
     :param unexplained: How many of these failed for a reason that is not known.
     :param runs: How many of ``again`` had a run.
     :param needs_a_pause: Whether any of ``again`` failed for want of rate, quota or capacity.
@@ -96,12 +101,16 @@ class Remainder:
     again: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)
     lasting: int = 0
+    listed: int = 0
+    unknown: int = 0
     unexplained: int = 0
     runs: int = 0
     needs_a_pause: bool = False
 
     def note(self, record: RunRecord) -> None:
         """Take the last record of a run setting into account."""
+        self.listed += record["batch_id"] == self.last.batch_id
+        self.unknown += was_submitted(record) and record["run_status"] is None
         cancelled = self.last.status == "CANCELLED" and record["batch_id"] == self.last.batch_id
         if is_worth_another_run(record, self.which, batch_cancelled=cancelled):
             self.again.add(record["run_setting_id"])
@@ -114,9 +123,12 @@ class Remainder:
 
     def has(self, run_setting_id: object) -> bool:
         """Return whether a run setting is one of these, be it that its batch never came to it."""
-        return run_setting_id in self.again or (
-            self.last.status in _BROKEN_OFF and run_setting_id not in self.settled
-        )
+        return run_setting_id in self.again or (self._unlisted and run_setting_id not in self.settled)
+
+    @property
+    def _unlisted(self) -> bool:
+        """Whether a run setting without a record is one that the last batch never came to."""
+        return self.last.status in _BROKEN_OFF and self.listed >= self.last.submissions.attempted
 
     def size(self, total: int) -> int:
         """
@@ -124,7 +136,7 @@ class Remainder:
 
         :param total: How many there are in all, as far as that is known.
         """
-        if self.last.status not in _BROKEN_OFF:
+        if not self._unlisted:
             return len(self.again)
         unlisted = total - len(self.again) - len(self.settled)
         # What a batch of unknown size or fate has left behind is more than nothing.
@@ -139,6 +151,8 @@ class Remainder:
         """
         if self.last.status in RUNS_DELETED:
             return "somebody has deleted its runs"
+        if self.unknown:
+            return f"what became of {self.unknown:,} runs is not known"
         if not self.size(total):
             unknown = f"; of {self.unexplained:,} the reason is not known" if self.unexplained else ""
             return f"what has gone wrong does not pass by itself{unknown}" if self.lasting else "none failed"

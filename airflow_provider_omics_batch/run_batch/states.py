@@ -29,6 +29,10 @@ class Submissions:
     failed: int = 0
     pending: int = 0
 
+    @property
+    def attempted(self) -> int:
+        return self.successful + self.failed
+
     @classmethod
     def from_response(cls, counts: Mapping[str, Any]) -> Submissions:
         return cls(**{name: _count(counts, f"{name}StartSubmissionCount") for name in cls.__annotations__})
@@ -81,15 +85,15 @@ class BatchState:
         """
         Read an answer of ``GetBatch``, in which no member is promised.
 
-        :param submitted: Runs that were submitted, for an answer that has no total.
+        :param submitted: Runs that were submitted, for an answer that has no total, or counts fewer by now.
         :raises KeyError: The answer has no status, so it is no answer.
         """
         submissions = Submissions.from_response(response.get("submissionSummary") or {})
-        counted = response.get("totalRuns") or sum(asdict(submissions).values())
+        counted = max(response.get("totalRuns") or 0, sum(asdict(submissions).values()))
         return cls(
             batch_id=batch_id,
             status=response["status"],
-            total=counted or submitted,
+            total=max(counted, submitted),
             submissions=submissions,
             runs=Runs.from_response(response.get("runSummary") or {}),
             failure_reason=plain(response.get("failureReason")),

@@ -17,6 +17,7 @@ class SubmittedBatch:
     :param digest: Of the request but its id.
     :param round_number: 0 for the first batch of a try, 1 for the first in which failed runs are sent again.
     :param may_fail: How many of its runs may go wrong: an int, or a float as a fraction of all runs.
+    :param resumed: Whether a retry has found it while it was being cancelled.
     :param manifest_uri: Where the manifest of this batch alone goes, if there is to be one.
     """
 
@@ -31,6 +32,7 @@ class SubmittedBatch:
     digest: str | None = None
     round_number: int = 0
     may_fail: float = 0
+    resumed: bool = False
     manifest_uri: str | None = None
 
     @classmethod

@@ -53,7 +53,8 @@ async def is_still_deferred_on(batch_id: str, task_instance: Any) -> bool:
     state, current = await asyncio.gather(
         sync_to_async(_state_of)(task_instance), sync_to_async(_batch_id_of)(task_instance)
     )
-    return bool(state == "deferred" and current == batch_id)
+    # A task that has resumed for this batch, or is going to be tried again, answers for it, too.
+    return state in ("deferred", "running", "up_for_retry") and bool(current == batch_id)
 
 
 async def uninterrupted(work: Coroutine[Any, Any, object], seconds: float) -> None:

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import TaskDeferred
 class StateStore(dict[str, Any]):
     """What Airflow 3.3 keeps for a task over its tries."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         self[key] = json.loads(json.dumps(value))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
 
@@ -256,8 +257,11 @@ def test_an_input_that_has_none_of_the_failed_runs_any_more_is_told(start: Start
         first.run(start((GOOD, UNLUCKY), retry_failed_rounds=0, retries=1))
 
     second = first.retry()
-    with pytest.raises(RunSettingsError, match="it has none of the runs any more that are to be sent again"):
+    with pytest.raises(RunBatchFailedError, match="of its 2 runs, 1 failed") as caught:
         second.run(start((GOOD, HUNGRY), retry_failed_rounds=0, retries=1))
+
+    assert isinstance(caught.value.__cause__, RunSettingsError)
+    assert "it has none of the runs any more that are to be sent again" in str(caught.value.__cause__)
 
     assert second.xcom["run_ids"].keys() == {GOOD, UNLUCKY}
     assert len(account.batches) == 1
@@ -357,9 +361,10 @@ def test_a_generator_that_was_read_says_why_failed_runs_cannot_be_sent_again(acc
     )
     ti = TaskInstance()
 
-    with pytest.raises(RunSettingsError, match="can be read only once"):
+    with pytest.raises(RunBatchFailedError) as caught:
         ti.run(operator)
 
+    assert "can be read only once" in str(caught.value.__cause__)
     assert ti.xcom["run_ids"].keys() == {GOOD, UNLUCKY, HUNGRY}
 
 
@@ -375,18 +380,152 @@ def test_a_missing_run_cache_is_hinted_at_where_runs_begin_anew(
     assert any("With a cacheId and cacheBehavior CACHE_ON_FAILURE" in line for line in lines(logged)) is told
 
 
-def test_what_aws_refuses_between_rounds_is_raised_once_the_mapping_is_published(
+def test_a_round_that_aws_refuses_leaves_what_there_is_and_a_retry_makes_up_for_it(
     start: Start, account: Emulator
 ) -> None:
     account.faults.add(Fault(operation="StartRunBatch", kind="error", error="AccessDeniedException", call=2))
     ti = with_store(max_tries=1)
 
-    with pytest.raises(ClientError, match="AccessDeniedException"):
+    with pytest.raises(RunBatchFailedError, match="of its 2 runs, 1 failed") as caught:
         ti.run(start((GOOD, UNLUCKY), retries=1))
+    assert isinstance(caught.value.__cause__, ClientError)
     assert ti.xcom["run_ids"].keys() == {GOOD, UNLUCKY}
 
     assert ti.retry().run(start((GOOD, UNLUCKY), retries=1))["runs"]["completed"] == 2
     assert sent(account) == [{GOOD, UNLUCKY}, {UNLUCKY}]
+
+
+@pytest.mark.parametrize("gone", ["refused", "input"])
+def test_a_round_that_cannot_be_submitted_does_not_spoil_a_result_that_is_good_enough(
+    start: Start, account: Emulator, tmp_path: Path, gone: str
+) -> None:
+    sheet = tmp_path / "cohort.csv"
+    sheet.write_text("sample\n" + "".join(f"{name}\n" for name in COHORT))
+    operator = start(SampleSheet(sheet, run_setting_id="{sample}"), max_failed_runs=4)
+    if gone == "refused":
+        account.faults.add(
+            Fault(operation="StartRunBatch", kind="error", error="AccessDeniedException", call=2)
+        )
+    else:
+        complete = operator.execute_complete
+
+        def remove(context: Any, event: Any) -> Any:
+            sheet.unlink()
+            return complete(context, event)
+
+        operator.execute_complete = remove  # type: ignore[method-assign]
+
+    assert TaskInstance().run(operator)["runs"]["completed"] == 1
+
+
+def test_nothing_is_submitted_once_somebody_has_ended_the_task(
+    start: Start, account: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the pause before a round, in which Airflow lets a task go on after its on_kill."""
+    monkeypatch.setattr("airflow_provider_omics_batch.triggers.ownership._state_of", lambda ti: "failed")
+    ti, operator = TaskInstance(), start((THROTTLED,))
+    monkeypatch.setattr(operator, "_pause", lambda *args: operator.on_kill())
+
+    with pytest.raises(AirflowException, match="was killed"):
+        ti.run(operator)
+
+    assert len(account.batches) == 1
+
+
+def test_a_record_that_went_between_rounds_leaves_its_runs_unaccounted_for(
+    start: Start, account: Emulator
+) -> None:
+    operator = start((GOOD, UNLUCKY, HUNGRY))
+    complete = operator.execute_complete
+
+    def delete_the_first(context: Any, event: Any) -> Any:
+        if len(account.batches) == 2:
+            account.client("omics").delete_batch(batchId="1000001")
+        return complete(context, event)
+
+    operator.execute_complete = delete_the_first  # type: ignore[method-assign]
+
+    with pytest.raises(RunBatchFailedError, match=r"the 3 runs of batches .*, 2 are not accounted for"):
+        TaskInstance().run(operator)
+
+
+def test_a_retry_that_finds_its_batch_being_cancelled_runs_the_rest_once_it_is(
+    start: Start, account: Emulator
+) -> None:
+    account.configure(speed=400, cancel_run_tps=0.02)
+    first = with_store(max_tries=1)
+    names = [f"R{number}" for number in range(3)]
+    first.run(start(names, retries=1, wait_for_completion=False))
+    omics, batch_id = account.client("omics"), first.xcom["batch_id"]
+    while omics.get_batch(batchId=batch_id)["status"] in ("CREATING", "PENDING"):
+        pass
+    omics.cancel_run_batch(batchId=batch_id)
+    assert omics.get_batch(batchId=batch_id)["status"] == "STOPPING"
+
+    assert first.retry().run(start(names, retries=1))["runs"]["completed"] == 3
+    assert len(account.batches) == 2
+
+
+def test_a_retry_publishes_the_manifest_that_no_trigger_has_written(start: Start, account: Emulator) -> None:
+    first = with_store(max_tries=1)
+    first.run(start((GOOD, UNLUCKY), retries=1, staging_uri=STAGING, wait_for_completion=False))
+
+    second = first.retry()
+    second.run(
+        start((GOOD, UNLUCKY), retries=1, staging_uri=STAGING, max_failed_runs=1, retry_failed_rounds=0)
+    )
+
+    records = list(read_run_manifest(second.xcom["manifest_uri"]))
+    assert {record["run_setting_id"] for record in records} == {GOOD, UNLUCKY}
+
+
+def test_a_retry_tells_the_same_of_a_batch_that_has_ended_well_enough(
+    start: Start, account: Emulator
+) -> None:
+    first = with_store(max_tries=1)
+    arguments = {"retries": 1, "staging_uri": STAGING, "max_failed_runs": 4, "retry_failed_rounds": 0}
+    first.run(start(**arguments))
+
+    second = first.retry()
+    second.run(start(**arguments))
+
+    assert second.xcom == first.xcom
+    assert len(second.xcom["return_value"]["failures"]) == 4
+
+
+def test_a_retry_learns_the_reasons_that_were_not_told_before(start: Start, account: Emulator) -> None:
+    denied = Fault(operation="GetRun", kind="error", error="AccessDeniedException", times=None)
+    account.faults.add(denied)
+    first = with_store(max_tries=1)
+    arguments = {"retries": 1, "staging_uri": STAGING, "retry_failed_rounds": 0}
+    with pytest.raises(RunBatchFailedError):
+        first.run(start((GOOD, UNLUCKY), **arguments))
+    account.faults.clear()
+
+    assert first.retry().run(start((GOOD, UNLUCKY), **arguments))["runs"]["completed"] == 2
+
+
+def test_a_timeout_leaves_a_manifest_of_the_runs_so_far(start: Start, account: Emulator) -> None:
+    account.configure(run_seconds=1_000_000_000)
+    ti = TaskInstance()
+
+    with pytest.raises(RunBatchTimeoutError):
+        ti.run(start((GOOD,), staging_uri=STAGING, execution_timeout=timedelta(seconds=3)))
+
+    [record] = read_run_manifest(ti.xcom["manifest_uri"])
+    assert (record["run_setting_id"], record["run_id"]) == (GOOD, ti.xcom["run_ids"][GOOD])
+
+
+def test_a_batch_that_has_ended_by_the_time_of_its_timeout_is_judged_as_any_other(
+    start: Start, account: Emulator
+) -> None:
+    ti = TaskInstance()
+    operator = start((GOOD,), execution_timeout=timedelta(hours=1))
+    ti.run(operator)
+
+    summary = operator.execute_complete(ti.context, {"status": "timeout", "batch_id": ti.xcom["batch_id"]})
+
+    assert summary["runs"]["completed"] == 1
 
 
 def test_a_lost_answer_between_rounds_starts_no_second_batch(start: Start, account: Emulator) -> None:

@@ -103,8 +103,8 @@ async def test_runs_that_went_wrong_are_told_with_reason_and_message(log: loggin
     assert [record["failure_reason"] for record in records] == [None, "RUN_TASK_FAILED", None, None]
     assert [(f["run_setting_id"], f["run_id"], f["reason"], f["message"]) for f in outcome.failures] == [
         ("B", "2", "RUN_TASK_FAILED", "exit code 1"),
-        ("C", "3", None, None),
         ("D", None, "AccessDeniedException", "no role"),
+        ("C", "3", None, None),
     ]
     assert client.count == {"list_runs_in_batch": 1, "list_runs": 2, "get_run": 1}
 
@@ -410,3 +410,48 @@ def test_run_ids_too_many_for_xcom_are_none() -> None:
         run_ids.add(record(f"S{number}", str(number)))
 
     assert run_ids.value is None
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "FAILED"])
+async def test_a_list_of_a_broken_off_batch_that_is_cut_short_is_read_again(
+    status: str, log: logging.Logger, naps: list[float]
+) -> None:
+    state = BatchState("7", status, 5, Submissions(3))
+    client = ScriptedClient(
+        list_runs_in_batch=[
+            {"runs": [item("A", "1")], "nextToken": "t"},
+            error("ValidationException", 400, "ListRunsInBatch"),
+            {},
+            {"runs": [item("A", "1"), item("B", "2"), item("C", "3")]},
+        ],
+        list_runs=runs(("1", "CANCELLED"), ("2", "CANCELLED"), ("3", "CANCELLED")),
+    )
+
+    _, records = await collect(client, state, log)
+
+    assert list(statuses(records)) == ["A", "B", "C"]
+    assert naps
+
+
+async def test_a_run_that_has_no_id_yet_is_asked_for_again(log: logging.Logger, naps: list[float]) -> None:
+    state = BatchState("7", "PROCESSED", 1, Submissions(1), Runs(completed=1))
+    without = {"runSettingId": "A", "submissionStatus": "SUCCESS", "runId": ""}
+    client = ScriptedClient(list_runs_in_batch=[{"runs": [without]}, {"runs": [item("A", "1")]}])
+
+    outcome, records = await collect(client, state, log)
+
+    assert [record["run_id"] for record in records] == ["1"]
+    assert outcome.state == state
+
+
+async def test_a_run_that_never_has_an_id_is_not_accounted_for(
+    log: logging.Logger, naps: list[float]
+) -> None:
+    state = BatchState("7", "PROCESSED", 1, Submissions(1), Runs(completed=1))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [{"runSettingId": "A", "submissionStatus": "SUCCESS"}]}
+    )
+
+    outcome, _ = await collect(client, state, log)
+
+    assert outcome.state.unaccounted == 1

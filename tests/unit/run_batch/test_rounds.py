@@ -13,7 +13,7 @@ from airflow_provider_omics_batch.run_batch.rounds import (
     is_worth_a_round,
     is_worth_another_run,
 )
-from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.states import BatchState, Submissions
 
 
 def record(name: str = "A", **members: Any) -> RunRecord:
@@ -93,6 +93,9 @@ def test_a_run_is_tried_again_where_its_reason_passes_by_itself(reason: str | No
         record(run_status="CANCELLED"),
         record(run_status="DELETED", submission_status="DELETE_SUCCESS"),
         record(run_status="COMPLETED", submission_status="CANCEL_FAILED"),
+        record(run_status="COMPLETED", submission_status="CANCEL_SUCCESS"),
+        record(run_status="STOPPING", submission_status="CANCEL_SUCCESS"),
+        record(run_status=None, submission_status="CANCEL_SUCCESS"),
     ],
     ids=lambda found: f"{found['submission_status']}-{found['run_status']}",
 )
@@ -137,6 +140,23 @@ def test_what_a_broken_off_batch_never_came_to_is_left(status: str, left: bool) 
 
     assert [remainder.has(name) for name in "ABC"] == [False, True, left]
     assert remainder.size(3) == 1 + left
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
+def test_what_a_list_lacks_that_is_cut_short_may_be_running(status: str) -> None:
+    remainder = Remainder("retriable", BatchState("7", status, 3, Submissions(successful=2)))
+    remainder.note(record("A"))
+
+    assert not remainder.has("B")
+    assert remainder.size(3) == 0
+
+
+def test_nothing_is_sent_again_where_it_is_not_known_what_became_of_runs() -> None:
+    remainder = Remainder("retriable", BatchState("7", "PROCESSED", 2))
+    remainder.note(record("A", run_status=None))
+    remainder.note(refused("ThrottlingException", "B"))
+
+    assert remainder.objection(2, None) == "what became of 1 runs is not known"
 
 
 def test_a_batch_of_which_nothing_is_known_has_left_something() -> None:

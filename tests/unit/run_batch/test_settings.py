@@ -107,7 +107,7 @@ def test_every_member_of_the_model_is_let_through() -> None:
         ({**DEFAULT, "logLevel": "INFO"}, "logLevel is 'INFO', which is none of OFF, FATAL, ERROR, ALL"),
         ({**DEFAULT, "workflowType": "READY2RUN"}, "READY2RUN, which HealthOmics does not run in batches"),
         ({**DEFAULT, "cacheBehavior": "CACHE_ALWAYS"}, "cacheBehavior needs a cacheId"),
-        ({**DEFAULT, "parameters": "x"}, "parameters must be an object, not str 'x'"),
+        ({**DEFAULT, "parameters": "x"}, "parameters must be an object, not str"),
         (
             {**DEFAULT, "parameters": {"day": datetime(2026, 1, 1, tzinfo=UTC)}},
             "parameters cannot be written as JSON",
@@ -144,7 +144,7 @@ def test_all_that_is_wrong_with_a_request_is_told_at_once() -> None:
             "run setting 2: outputUri must be of the form s3://bucket/prefix/, not '/out'",
         ),
         ({"runSettingId": "a"}, "run setting 2: runSettingId 'a' is already that of run setting 1"),
-        ("b", "run setting 2: must be an object, not str 'b'"),
+        ("b", "run setting 2: must be an object, not str"),
     ],
 )
 def test_a_bad_run_setting_is_named_with_its_place(setting: Any, told: str) -> None:

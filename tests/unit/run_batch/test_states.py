@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions
@@ -48,3 +50,10 @@ def test_runs_of_which_the_counts_say_nothing_are_unaccounted_for() -> None:
     state = BatchState("1", "PROCESSED", 10, Submissions(successful=9, failed=1), Runs(completed=6, failed=1))
 
     assert state.unaccounted == 2
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"totalRuns": 9}, {"submissionSummary": {"successfulStartSubmissionCount": 9}}]
+)
+def test_a_batch_has_as_many_runs_as_were_submitted_whatever_is_counted_by_now(told: dict[str, Any]) -> None:
+    assert BatchState.from_response("7", {"status": "SUBMITTING", **told}, submitted=10).total == 10
