@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.sdk.exceptions import TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowException, TaskDeferralTimeout
 
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunBatchTimeoutError
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
@@ -24,6 +24,7 @@ from airflow_provider_omics_batch.run_batch.results import EndedBatch
 from airflow_provider_omics_batch.run_batch.states import PROCESSED
 from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
+from airflow_provider_omics_batch.triggers.ownership import was_killed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,6 +76,9 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         self.cancel_on_kill = cancel_on_kill
         self.on_timeout = on_timeout
         self._batch_id: str | None = None
+        self._task_instance: Any = None
+        self._gives_up_at: float | None = None
+        self._killed = False
         self._every_reason = False
 
     def wait(self, context: Context, batch: SubmittedBatch, **watching: Any) -> dict[str, Any]:
@@ -86,8 +90,8 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
 
         :param watching: More arguments of :class:`RunBatchTrigger`.
         """
-        self._batch_id = batch.batch_id
-        deadline = self._deadline(context)
+        self._take_on(batch)
+        self._gives_up_at = deadline = self._deadline(context)
         trigger = RunBatchTrigger(
             batch_id=batch.batch_id,
             manifest_uri=batch.manifest_uri,
@@ -124,6 +128,7 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as any deferred task does, also after a timeout of which no trigger lived to tell."""
+        self._task_instance = context["ti"]
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout:
@@ -133,11 +138,34 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
             raise self._timed_out(context, batch_id) from None
 
     def on_kill(self) -> None:
-        """Cancel the batch when the task is killed while it waits on the worker."""
-        if self._batch_id and self.cancel_on_kill:
-            # The signal may have come in the midst of an event loop, so this one needs a thread of its own.
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(asyncio.run, self._cancel(self._batch_id)).result()
+        """Cancel the batch when a person ends the task while it is at work on the worker."""
+        if not self.cancel_on_kill:
+            return
+        # The signal may have come in the midst of an event loop, so this one needs a thread of its own.
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, self._cancel_if_killed()).result()
+
+    async def _cancel_if_killed(self) -> None:
+        overdue = self._gives_up_at is not None and time.time() >= self._gives_up_at
+        self._killed = (
+            self._killed or (overdue and self.on_timeout == "cancel") or await was_killed(self._task_instance)
+        )
+        if self._batch_id and self._killed:
+            await self._cancel(self._batch_id)
+        elif self._batch_id:
+            self.log.info("Nobody has killed the task; run batch %s is left alone", self._batch_id)
+
+    def _take_on(self, batch: SubmittedBatch) -> None:
+        """
+        Answer for a batch from now on.
+
+        Airflow lets a task go on for some seconds after its ``on_kill``, which may have come too early to
+        know of the batch.
+        """
+        self._batch_id = batch.batch_id
+        if self._killed:
+            self.on_kill()
+            raise AirflowException(f"The task was killed while it submitted run batch {batch.batch_id}")
 
     def _complete(self, context: Context, batch: EndedBatch) -> dict[str, Any]:
         """Publish what became of the runs of a batch that has ended, then judge it."""

@@ -129,6 +129,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         self._every_reason = retry_failed == "retriable" and bool(retry_failed_rounds or self.retries)
 
     def execute(self, context: Context) -> dict[str, Any]:
+        self._task_instance = context["ti"]
         submitter = RunsSubmitter(self, context)
         batches = batches_of_earlier_tries(context)
         if batches:
@@ -140,8 +141,9 @@ class StartRunBatchOperator(RunBatchWaitOperator):
             submitter.compare(batches[0])
         else:
             batches = [submitter.submit()]
-        remember(context, batches)
         last = batches[-1]
+        self._take_on(last)
+        remember(context, batches)
         if not self.wait_for_completion:
             return Outcome(BatchState(last.batch_id, last.status, last.submitted)).summary()
         return self._resume(context, last) if self._tries(context) > 1 else self._wait(context, last)
@@ -192,11 +194,14 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         :param resuming: Whether an earlier try has come so far already, and may have judged.
         :param rested: Whether failed runs have had the pause that they called for.
         """
+        batches = batches_of_this_try(context)
+        rounds_left = self.retry_failed_rounds - batches[-1].round_number
+        if not resuming and rounds_left <= 0:
+            return super()._complete(context, batch)
         remainder = Remainder(self.retry_failed, batch.outcome.state)
         published = self._publisher(context).publish(batch, remainder.note, again=rested)
-        state, batches = published.outcome.state, batches_of_this_try(context)
+        state = published.outcome.state
         retrying = resuming and objection(state, self.max_failed_runs) is not None
-        rounds_left = self.retry_failed_rounds - batches[-1].round_number
         if published.fault or not (retrying or (rounds_left > 0 and is_worth_a_round(state))):
             return self._judge(context, published)
         pause = remainder.needs_a_pause and not (retrying or rested)
@@ -213,6 +218,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
             round_number=0 if retrying else batches[-1].round_number + 1,
             may_fail=max(0, allowed_failures(self.max_failed_runs, state.total) - remainder.lasting),
         )
+        self._take_on(new)
         remember(context, [*batches, new])
         # Where Airflow keeps nothing over tries, an earlier one may have come even further.
         walks = retrying and not has_store(context) and len(batches) < self._batches_before(context)
@@ -245,7 +251,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
 
         async def ask() -> EndedBatch:
             async with shared_client(**self.hook_params) as shared:
-                return await ended_batch(PatientClient(shared, self.log), batch)
+                return await ended_batch(PatientClient(shared, self.log), batch, may_be_new=True)
 
         with self.hook.refusals_explained():
             return asyncio.run(ask())

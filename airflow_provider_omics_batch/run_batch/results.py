@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
-from airflow_provider_omics_batch.run_batch.look import first_look
+from airflow_provider_omics_batch.run_batch.look import first_look, look
 from airflow_provider_omics_batch.run_batch.manifest import RunRecords
 from airflow_provider_omics_batch.run_batch.mapping import (
     SHOWN_FAILURES,
@@ -44,10 +44,17 @@ class EndedBatch:
     manifest_uri: str | None = None
 
 
-async def ended_batch(client: PatientClient, batch: SubmittedBatch) -> EndedBatch:
-    """Return what HealthOmics says now of a batch that was submitted, be it that it knows it no more."""
+async def ended_batch(
+    client: PatientClient, batch: SubmittedBatch, *, may_be_new: bool = False
+) -> EndedBatch:
+    """
+    Return what HealthOmics says now of a batch that was submitted, be it that it knows it no more.
+
+    :param may_be_new: Whether it may have been submitted so lately that HealthOmics does not know it yet.
+    """
+    ask = first_look if may_be_new else look
     try:
-        state = await first_look(client, batch.batch_id, batch.submitted)
+        state = await ask(client, batch.batch_id, batch.submitted)
     except ClientError as error:
         if code_of(error) != "ResourceNotFoundException":
             raise

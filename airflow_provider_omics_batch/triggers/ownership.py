@@ -1,17 +1,43 @@
 """
-Whether a trigger that is being cancelled was killed by a person, and time enough to act on it.
+Whether a task was killed by a person, and time enough to act on it.
 
-Airflow 3.3.0 to 3.3.2 call ``on_kill`` also when a triggerer that had stalled comes back and finds its
-triggers with another one, and they interrupt it after a second: apache/airflow#73454.
+Airflow calls ``on_kill`` also where nobody has: of an operator when its worker is asked to end or has not
+reached the API server for too long; of a trigger, in 3.3.0 to 3.3.2, when a triggerer that had stalled comes
+back and finds its triggers with another one. A trigger's is interrupted after a second, besides.
+https://github.com/apache/airflow/pull/73454
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
 from asgiref.sync import sync_to_async
+
+log = logging.getLogger(__name__)
+
+
+#: In these a person's act has left a task that was at work; without any state it waits to run again.
+_KILLED = frozenset({"failed", "success", "skipped", "removed", "restarting", None})
+
+#: Seconds. Airflow kills a task for good five seconds after it has asked it to end.
+SECONDS_TO_ASK = 3
+
+
+async def was_killed(task_instance: Any) -> bool:
+    """
+    Return whether a person has ended a task that is at work; ``False`` where that cannot be told.
+
+    :param task_instance: The task's own.
+    """
+    try:
+        async with asyncio.timeout(SECONDS_TO_ASK):
+            return await sync_to_async(_state_of)(task_instance) in _KILLED
+    except Exception as error:
+        log.warning("Whether somebody has killed the task is not known: %s", error)
+        return False
 
 
 async def is_still_deferred_on(batch_id: str, task_instance: Any) -> bool:

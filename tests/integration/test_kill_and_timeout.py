@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, TaskDeferralTimeout, TaskDeferred
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchTimeoutError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.triggers import omics as triggers
+from airflow_provider_omics_batch.triggers import ownership
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 from airflow_provider_omics_batch.triggers.ownership import uninterrupted
 from tests.integration.conftest import BUCKET, Emulator
@@ -114,6 +116,72 @@ def test_any_other_end_of_a_trigger_stays_what_it_is(slow: Emulator) -> None:
     assert not any("Cancel" in operation for operation in slow.calls)
 
 
+@pytest.fixture(name="state_of_task")
+def _state_of_task(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Let Airflow's API server tell a state of the task, or fail to."""
+
+    def be(state: Any) -> None:
+        def tell(task_instance: Any) -> Any:
+            assert task_instance.task_id == "call_variants"
+            if isinstance(state, Exception):
+                raise state
+            return state
+
+        monkeypatch.setattr(ownership, "_state_of", tell)
+
+    be("failed")
+    return be
+
+
+StateOfTask = Callable[[Any], None]
+
+
+@pytest.mark.parametrize(
+    ("state", "cancelled"),
+    [
+        ("failed", True),
+        ("success", True),
+        ("restarting", True),
+        ("removed", True),
+        (None, True),
+        # The worker is asked to end, or Airflow has given up this try for want of heartbeats.
+        ("running", False),
+        ("up_for_retry", False),
+        ("queued", False),
+        ("deferred", False),
+        (ConnectionError("the API server is away"), False),
+    ],
+)
+def test_a_signal_cancels_a_batch_only_where_somebody_has_ended_its_task(
+    slow: Emulator, state_of_task: StateOfTask, state: Any, cancelled: bool
+) -> None:
+    ti, operator = TaskInstance(), start()
+    with pytest.raises(TaskDeferred):
+        operator.execute(ti.context)
+    state_of_task(state)
+
+    operator.on_kill()
+
+    assert (status(slow, ti.xcom["batch_id"]) in {"STOPPING", "CANCELLED"}) is cancelled
+
+
+@pytest.mark.parametrize(("on_timeout", "cancelled"), [("cancel", True), ("leave", False)])
+def test_airflows_own_timeout_does_what_was_asked_for(
+    slow: Emulator, state_of_task: StateOfTask, on_timeout: str, cancelled: bool
+) -> None:
+    """Should it come before ours, the task counts as running still."""
+    ti, operator = TaskInstance(), start(on_timeout=on_timeout, execution_timeout=timedelta(seconds=10))
+    ti.start_date = datetime.now(UTC) - timedelta(minutes=1)
+    with pytest.raises(TaskDeferred):
+        operator.execute(ti.context)
+    state_of_task("running")
+
+    operator.on_kill()
+
+    assert (status(slow, ti.xcom["batch_id"]) in {"STOPPING", "CANCELLED"}) is cancelled
+
+
+@pytest.mark.usefixtures("state_of_task")
 @pytest.mark.parametrize(("cancel_on_kill", "cancelled"), [(True, True), (False, False)])
 def test_a_task_that_is_killed_on_the_worker_cancels_its_batch_unless_told_not_to(
     slow: Emulator, cancel_on_kill: bool, cancelled: bool
@@ -132,6 +200,28 @@ def test_a_task_that_is_killed_on_the_worker_cancels_its_batch_unless_told_not_t
     assert (status(slow, ti.xcom["batch_id"]) in {"STOPPING", "CANCELLED"}) is cancelled
 
 
+@pytest.mark.usefixtures("state_of_task")
+def test_a_task_that_is_killed_while_it_submits_cancels_its_batch_as_soon_as_it_knows_it(
+    slow: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow calls on_kill in the midst of whatever the task does, and lets it go on for a while."""
+    ti, operator = TaskInstance(), start()
+    submit = operator.hook.start_run_batch
+
+    def submit_and_be_killed(**request: Any) -> Any:
+        answer = submit(**request)
+        operator.on_kill()
+        return answer
+
+    monkeypatch.setattr(operator.hook, "start_run_batch", submit_and_be_killed)
+
+    with pytest.raises(AirflowException, match="was killed while it submitted run batch 1000001"):
+        operator.execute(ti.context)
+
+    assert status(slow, "1000001") in {"STOPPING", "CANCELLED"}
+
+
+@pytest.mark.usefixtures("state_of_task")
 def test_a_task_that_is_killed_before_it_has_submitted_cancels_nothing(slow: Emulator) -> None:
     start().on_kill()
 

@@ -58,7 +58,10 @@ def _deploy(services: Services, home: Path, database: Database | None) -> Deploy
         airflow.wait_until_healthy()
     else:
         airflow.start()
-    deployment.wait_for(lambda: all(airflow.api.has_dag(dag) for dag in ("retried", "brief")), "the Dags")
+    deployment.wait_for(
+        lambda: all(airflow.api.has_dag(dag) for dag in ("in_rounds", "brief", "failing_in_rounds")),
+        "the Dags",
+    )
     return deployment
 
 

@@ -20,10 +20,21 @@ PATIENCE = 180
 #: Where the batches' manifests go.
 BUCKET = "cohort"
 
-#: By the ids of their connections: runs that take days, and runs that take seconds, one after the other.
+#: By the ids of their connections: runs that take days, runs that take seconds, one after the other, and
+#: runs of which many go wrong.
 SERVICES = {
     "aws_default": ("--speed", "30", "--run-seconds", "1000000"),
     "aws_brief": ("--speed", "60", "--run-seconds", "60", "--concurrent-runs", "1"),
+    "aws_failing": (
+        "--speed",
+        "60",
+        "--run-seconds",
+        "60",
+        "--fail-runs",
+        "0.5",
+        "--fail-submissions",
+        "0.5",
+    ),
 }
 
 COMPONENTS_BUT_TRIGGERERS = tuple(name for name in COMPONENTS if name != "triggerer")
@@ -45,7 +56,7 @@ OPTIONS = {
 @dataclass
 class Deployment:
     """
-    A real Airflow, and HealthOmics twice: one in which runs take days, and one in which they take seconds.
+    A real Airflow, and several of HealthOmics, in which runs take days, or seconds, or often fail.
 
     :param database: Airflow's; ``None`` where it is SQLite, with one triggerer.
     :param triggerers: By the ids of their jobs; known on PostgreSQL only.
@@ -103,7 +114,8 @@ class Deployment:
             self.start_triggerer()
 
     def start(self, dag_id: str, conf: dict[str, Any] | None = None) -> DagRun:
-        connection = "aws_brief" if dag_id.startswith("brief") else "aws_default"
+        kind = dag_id.partition("_")[0]
+        connection = f"aws_{kind}" if f"aws_{kind}" in SERVICES else "aws_default"
         run_id = self.airflow.api.trigger(dag_id, conf)
         run = DagRun(self, self.emulators[connection], dag_id, run_id)
         self.runs.append(run)

@@ -11,11 +11,6 @@ from tests.system.postgres import Database
 
 CUTS = 4
 
-CANCELS_ON_ANY_SIGNAL = pytest.mark.xfail(
-    raises=AssertionError,
-    reason="on the worker, SIGTERM is taken for a person's kill, whoever has sent it and why",
-)
-
 
 @pytest.mark.usefixtures("postgres")
 @pytest.mark.parametrize(
@@ -37,7 +32,6 @@ def test_a_restart_of_the_api_server_disturbs_no_wait(
 
 
 @pytest.mark.usefixtures("postgres")
-@CANCELS_ON_ANY_SIGNAL
 def test_an_outage_for_which_a_task_is_given_up_leaves_the_next_try_its_batch(deployment: Deployment) -> None:
     """
     A task on a worker that could not reach the API server for too long is ended, and its batch is not.
@@ -60,7 +54,6 @@ def test_an_outage_for_which_a_task_is_given_up_leaves_the_next_try_its_batch(de
 
 
 @pytest.mark.usefixtures("postgres")
-@CANCELS_ON_ANY_SIGNAL
 def test_a_worker_that_is_asked_to_end_cancels_nothing(deployment: Deployment) -> None:
     """When a worker gets SIGTERM, as in a new release, nobody has killed the task that waits there."""
     run = deployment.start("brief_on_the_worker")
@@ -91,7 +84,7 @@ def test_cut_connections_to_the_database_disturb_no_wait(deployment: Deployment,
 
 
 def test_a_paused_dags_batch_goes_on_and_is_waited_for(deployment: Deployment) -> None:
-    """Pausing cancels nothing: the wait comes to its end, and Airflow resumes the task once the Dag goes on."""
+    """Pausing cancels nothing; the wait comes to its end, and the task to its own once the Dag goes on."""
     run = deployment.start("brief")
     known = run.wait_until_watched()
 

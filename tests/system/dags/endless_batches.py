@@ -56,3 +56,6 @@ with DAG("retried", schedule=None):
         retry_delay=timedelta(seconds=1),
         **ARGUMENTS,
     )
+
+with DAG("in_rounds", schedule=None):
+    StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, retry_failed_rounds=1, **ARGUMENTS)

@@ -1,4 +1,4 @@
-"""What a person does to a deferred task, on a real Airflow."""
+"""What a person does to a task that waits, on a real Airflow."""
 
 from __future__ import annotations
 
@@ -49,6 +49,30 @@ def test_a_cleared_task_cancels_its_batch_and_starts_another_that_goes_on(
     deployment.wait_for(lambda: set(run.task_states()) == {"deferred"}, "the wait for them")
     assert sorted(run.xcom("batch_id", index) for index in indexes) == sorted(new)
     assert {run.status(batch_id) for batch_id in new} <= UNDER_WAY
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_task_on_a_worker_that_is_marked_cancels_its_batch(deployment: Deployment, state: str) -> None:
+    run = deployment.start("on_the_worker")
+    [batch_id] = run.wait_until_watched()
+
+    run.mark(state)
+
+    run.wait_for_status(batch_id, CANCELLED)
+
+
+def test_a_task_that_is_cleared_on_a_worker_cancels_its_batch_and_starts_another(
+    deployment: Deployment,
+) -> None:
+    run = deployment.start("on_the_worker")
+    [old] = run.wait_until_watched()
+
+    run.clear()
+
+    run.wait_for_status(old, CANCELLED)
+    deployment.wait_for(lambda: len(run.batches()) == 2, "a new batch")
+    new = run.batch_ids()[1]
+    run.wait_for_status(new, UNDER_WAY)
 
 
 def test_a_task_told_to_leave_its_batch_alone_does_so(deployment: Deployment) -> None:
