@@ -23,8 +23,8 @@ from airflow_provider_omics_batch.operators.memory import (
 )
 from airflow_provider_omics_batch.operators.submitting import RunsSubmitter, submission_of
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.mapping import Outcome
 from airflow_provider_omics_batch.run_batch.policy import allowed_failures, objection
+from airflow_provider_omics_batch.run_batch.records import Outcome
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ended_batch
 from airflow_provider_omics_batch.run_batch.rounds import (
     Remainder,

@@ -20,13 +20,8 @@ from airflow_provider_omics_batch.run_batch.manifest import (
     manifest_uri_of_all,
     read_run_manifest,
 )
-from airflow_provider_omics_batch.run_batch.mapping import (
-    SHOWN_FAILURES,
-    UNDER_WAY,
-    Outcome,
-    RunIds,
-    RunRecord,
-)
+from airflow_provider_omics_batch.run_batch.mapping import SHOWN_FAILURES
+from airflow_provider_omics_batch.run_batch.records import UNDER_WAY, Outcome, RunIds, RunRecord
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ResultsReader, ended_batch
 from airflow_provider_omics_batch.run_batch.states import BatchState
 

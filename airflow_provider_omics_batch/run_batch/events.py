@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.exceptions import RunBatchError
-from airflow_provider_omics_batch.run_batch.mapping import Outcome
+from airflow_provider_omics_batch.run_batch.records import Outcome
 from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions, plain
 
 

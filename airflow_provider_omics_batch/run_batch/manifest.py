@@ -13,13 +13,9 @@ from typing import IO, TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient, patiently
-from airflow_provider_omics_batch.run_batch.mapping import (
-    PATIENCE_FOR_MAPPING,
-    Outcome,
-    RunRecord,
-    collect_runs,
-)
+from airflow_provider_omics_batch.run_batch.mapping import PATIENCE_FOR_MAPPING, collect_runs
 from airflow_provider_omics_batch.run_batch.model import json_bytes
+from airflow_provider_omics_batch.run_batch.records import Outcome, RunRecord
 from airflow_provider_omics_batch.run_batch.staging import split_s3_uri, under
 from airflow_provider_omics_batch.run_batch.states import BatchState
 

@@ -6,21 +6,25 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypedDict
+from dataclasses import dataclass, replace
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
-from airflow_provider_omics_batch.run_batch.model import json_bytes
-from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, Runs, plain
+from airflow_provider_omics_batch.run_batch.records import (
+    Outcome,
+    RunRecord,
+    counted_as,
+    recounted,
+    was_submitted,
+    went_wrong,
+)
+from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState, plain
 
 #: So many failures are told with the task's result, where they are read by people.
 SHOWN_FAILURES = 10
-
-#: The status of a run that costs, or is going to.
-UNDER_WAY = ("PENDING", "STARTING", "RUNNING", "STOPPING")
 
 #: For so many failed runs the reason is asked for, with one GetRun each, unless all of them are wanted.
 MAX_REASONS = 1_000
@@ -31,52 +35,6 @@ PAUSES_BEFORE_LISTING_AGAIN = (2, 10, 30, 60)
 
 #: Seconds. A batch that has ended must not be kept from its task by what is good to know.
 PATIENCE_FOR_DETAILS = 300
-
-
-class RunRecord(TypedDict):
-    """
-    One run setting and what became of it; a line of the manifest.
-
-    HealthOmics gives the ids of deleted runs to new ones: ``run_arn`` and ``run_uuid`` are what lasts.
-    """
-
-    run_setting_id: str
-    run_id: str | None
-    run_arn: str | None
-    run_uuid: str | None
-    batch_id: str
-    submission_status: str | None
-    submission_failure_reason: str | None
-    submission_failure_message: str | None
-    run_status: str | None
-    failure_reason: str | None
-
-
-@dataclass
-class Outcome:
-    """
-    How a batch ended.
-
-    :param state: Its last state, recounted from the records where the service's counts do not add up.
-    :param failures: The first failed submissions and failed or cancelled runs, with reason and message.
-    """
-
-    state: BatchState
-    failures: list[dict[str, Any]] = field(default_factory=list)
-
-    def summary(self, manifest_uri: str | None = None) -> dict[str, Any]:
-        """Return the task's result: counts and the first failures, a few KB at any size."""
-        state = self.state
-        return {
-            "batch_id": state.batch_id,
-            "status": state.status,
-            "total": state.total,
-            "submissions": asdict(state.submissions),
-            "runs": asdict(state.runs),
-            "failure_reason": state.failure_reason,
-            "failures": self.failures,
-            "manifest_uri": manifest_uri,
-        }
 
 
 async def collect_runs(
@@ -110,11 +68,6 @@ async def collect_runs(
         keep(record)
     outcome.state = _settled(state, statuses, counts)
     return outcome
-
-
-def counted_as(record: RunRecord) -> str:
-    """Return under which name a record is counted."""
-    return record["run_status"] or f"submission {record['submission_status']}"
 
 
 async def _all_items(client: PatientClient, state: BatchState, log: Log) -> AsyncIterator[dict[str, Any]]:
@@ -246,15 +199,6 @@ def _record(batch_id: str, item: dict[str, Any], statuses: _Statuses) -> RunReco
     return record
 
 
-def was_submitted(record: RunRecord) -> bool:
-    """Return whether there is a run for this run setting."""
-    return bool(record["run_id"]) and record["submission_status"] != "FAILED"
-
-
-def went_wrong(record: RunRecord) -> bool:
-    return not was_submitted(record) or record["run_status"] in ("FAILED", "CANCELLED")
-
-
 def _settled(state: BatchState, statuses: _Statuses, counts: Counter[str]) -> BatchState:
     """Return the state with the counts to believe: the service's own, or those of the records."""
     listed = counts.total()
@@ -267,34 +211,3 @@ def _settled(state: BatchState, statuses: _Statuses, counts: Counter[str]) -> Ba
     if statuses.recount and (all_known or state.unaccounted):
         return recounted(state, counts)
     return state
-
-
-def recounted(state: BatchState, counts: Counter[str]) -> BatchState:
-    """Return a state with the counts of its records, as :func:`counted_as` names them."""
-    runs = Runs(**{name: counts[name.upper()] for name in Runs.__annotations__})
-    failed = counts["submission FAILED"]
-    submissions = replace(state.submissions, successful=counts.total() - failed, failed=failed)
-    return replace(state, total=max(state.total, counts.total()), submissions=submissions, runs=runs)
-
-
-class RunIds:
-    """
-    ``{runSettingId: runId}`` of the runs that were submitted, as long as it is small enough for XCom.
-
-    :param max_bytes: The largest size as JSON.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self.seen = 0
-        self._run_ids: dict[str, str] = {}
-        self._bytes_left = max_bytes
-
-    def add(self, record: RunRecord) -> None:
-        self.seen += 1
-        if record["run_id"] and was_submitted(record) and self._bytes_left >= 0:
-            self._run_ids[record["run_setting_id"]] = record["run_id"]
-            self._bytes_left -= len(json_bytes({record["run_setting_id"]: record["run_id"]}))
-
-    @property
-    def value(self) -> dict[str, str] | None:
-        return self._run_ids if self._bytes_left >= 0 else None

@@ -14,12 +14,10 @@ from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
 from airflow_provider_omics_batch.run_batch.look import first_look, look
 from airflow_provider_omics_batch.run_batch.manifest import RunRecords
-from airflow_provider_omics_batch.run_batch.mapping import (
-    SHOWN_FAILURES,
-    Details,
+from airflow_provider_omics_batch.run_batch.mapping import SHOWN_FAILURES, Details, collect_runs
+from airflow_provider_omics_batch.run_batch.records import (
     Outcome,
     RunRecord,
-    collect_runs,
     counted_as,
     recounted,
     went_wrong,

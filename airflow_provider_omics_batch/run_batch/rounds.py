@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from airflow_provider_omics_batch.run_batch.mapping import RunRecord, was_submitted, went_wrong
+from airflow_provider_omics_batch.run_batch.records import RunRecord, was_submitted, went_wrong
 from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, RUNS_DELETED, BatchState
 
 RetryFailed = Literal["retriable", "all"]

@@ -17,7 +17,7 @@ from airflow_provider_omics_batch.run_batch.events import ended, refused, timed_
 from airflow_provider_omics_batch.run_batch.fail_fast import FailFast
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
 from airflow_provider_omics_batch.run_batch.manifest import write_run_manifest
-from airflow_provider_omics_batch.run_batch.mapping import Outcome
+from airflow_provider_omics_batch.run_batch.records import Outcome
 from airflow_provider_omics_batch.run_batch.rounds import RetryFailed
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
 from airflow_provider_omics_batch.triggers.ownership import is_still_deferred_on, uninterrupted

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.mapping import Outcome, RunIds, RunRecord, collect_runs
+from airflow_provider_omics_batch.run_batch.mapping import collect_runs
+from airflow_provider_omics_batch.run_batch.records import Outcome, RunIds, RunRecord
 from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions
 from tests.unit.fake_omics import ScriptedClient, error
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics_batch.run_batch.mapping import RunRecord
+from airflow_provider_omics_batch.run_batch.records import RunRecord
 from airflow_provider_omics_batch.run_batch.results import last_records
 from airflow_provider_omics_batch.run_batch.rounds import (
     Remainder,
