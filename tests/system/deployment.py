@@ -112,7 +112,8 @@ class Emulator:
         extra = {
             "region_name": REGION,
             "endpoint_url": self.address,
-            "config_kwargs": {"inject_host_prefix": False},
+            # With one attempt, what is called again is called by the provider, and not within botocore.
+            "config_kwargs": {"inject_host_prefix": False, "retries": {"total_max_attempts": 1}},
         }
         # Airflow warns of passwords that are too short to be masked in logs.
         login = {"login": "emulator", "password": "any-will-do"}

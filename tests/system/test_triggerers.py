@@ -109,7 +109,7 @@ def test_a_triggerer_that_is_asked_to_end_is_not_held_up_and_cancels_nothing(dep
     """
     The wait is over as soon as the triggerer is told to end, and its successor waits on.
 
-    The process may take Airflow ten seconds more, whatever it waits for: it misses its own first signal.
+    The process may need ten seconds more, whatever it waits for: Airflow's runner misses its first signal.
     """
     run = deployment.start("plain")
     [batch_id] = run.wait_until_watched()

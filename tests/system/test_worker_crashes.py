@@ -31,8 +31,13 @@ POINTS = {
     "before it calls StartRunBatch": Point(
         "task_state_store", "ACCESS EXCLUSIVE", "SELECT %FROM task_state_store%", 0
     ),
-    "after the answer, before it has kept it": Point("xcom", "SHARE", "DELETE FROM xcom%", 1),
-    "after it has kept the answer, before it is deferred": Point(
+    "after the answer, before it has kept it": Point(
+        "task_state_store", "SHARE", "INSERT INTO task_state_store%", 1
+    ),
+    "after it has kept the answer, before it has published it": Point(
+        "xcom", "SHARE", "DELETE FROM xcom%", 1
+    ),
+    "after it has published the answer, before it is deferred": Point(
         "trigger", "SHARE", "INSERT INTO trigger%", 1
     ),
 }
