@@ -139,20 +139,18 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
 
     def on_kill(self) -> None:
         """Cancel the batch when a person ends the task while it is at work on the worker."""
-        if not self.cancel_on_kill:
-            return
         # The signal may have come in the midst of an event loop, so this one needs a thread of its own.
         with ThreadPoolExecutor(1) as pool:
             pool.submit(asyncio.run, self._cancel_if_killed()).result()
 
     async def _cancel_if_killed(self) -> None:
         overdue = self._gives_up_at is not None and time.time() >= self._gives_up_at
-        self._killed = (
-            self._killed or (overdue and self.on_timeout == "cancel") or await was_killed(self._task_instance)
-        )
-        if self._batch_id and self._killed:
+        self._killed = self._killed or await was_killed(self._task_instance)
+        if not self._batch_id:
+            return
+        if (self._killed and self.cancel_on_kill) or (overdue and self.on_timeout == "cancel"):
             await self._cancel(self._batch_id)
-        elif self._batch_id:
+        elif not self._killed:
             self.log.info("Nobody has killed the task; run batch %s is left alone", self._batch_id)
 
     def _take_on(self, batch: SubmittedBatch) -> None:

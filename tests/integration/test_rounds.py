@@ -418,12 +418,13 @@ def test_a_round_that_cannot_be_submitted_does_not_spoil_a_result_that_is_good_e
     assert TaskInstance().run(operator)["runs"]["completed"] == 1
 
 
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
 def test_nothing_is_submitted_once_somebody_has_ended_the_task(
-    start: Start, account: Emulator, monkeypatch: pytest.MonkeyPatch
+    start: Start, account: Emulator, monkeypatch: pytest.MonkeyPatch, cancel_on_kill: bool
 ) -> None:
     """As in the pause before a round, in which Airflow lets a task go on after its on_kill."""
     monkeypatch.setattr("airflow_provider_omics_batch.triggers.ownership._state_of", lambda ti: "failed")
-    ti, operator = TaskInstance(), start((THROTTLED,))
+    ti, operator = TaskInstance(), start((THROTTLED,), cancel_on_kill=cancel_on_kill)
     monkeypatch.setattr(operator, "_pause", lambda *args: operator.on_kill())
 
     with pytest.raises(AirflowException, match="was killed"):
