@@ -121,6 +121,8 @@ class ResultsReader:
         details = Details(self._client, self._log, most=math.inf if self._every_reason else 0)
         try:
             for record in self._read(manifest_uri):
+                if not record.keys() >= RunRecord.__annotations__.keys():
+                    raise ValueError(f"line {records.count + 1} is no record of a run")
                 if record["run_status"] == "FAILED" and not record["failure_reason"]:
                     await details.complete(record)
                 records.add(record)
