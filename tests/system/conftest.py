@@ -16,6 +16,7 @@ from tests.system.processes import Services
 pytest.register_assert_rewrite("tests.system.checks")
 
 DAGS = Path(__file__).parent / "dags"
+ONE_OF_EACH_FILE = ("brief", "brief_secretive_deferred", "failing_in_rounds", "in_rounds")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +60,7 @@ def _deploy(services: Services, home: Path, database: Database | None) -> Deploy
     else:
         airflow.start()
     deployment.wait_for(
-        lambda: all(airflow.api.has_dag(dag) for dag in ("in_rounds", "brief", "failing_in_rounds")),
+        lambda: all(airflow.api.has_dag(dag) for dag in ONE_OF_EACH_FILE),
         "the Dags",
     )
     return deployment

@@ -48,7 +48,8 @@ class DagRun:
 
     def status(self, batch_id: str) -> str:
         """Return the status of one of the batches."""
-        return next(batch["status"] for batch in self.batches() if batch["id"] == batch_id)
+        status: str = next(batch["status"] for batch in self.batches() if batch["id"] == batch_id)
+        return status
 
     def wait_for_status(self, batch_id: str, statuses: set[str]) -> None:
         what = f"batch {batch_id} to be {' or '.join(sorted(statuses))}"
@@ -136,7 +137,7 @@ class DagRun:
     def state_in_database(self) -> str | None:
         """Return the task's state, where there is no API server to tell it."""
         [(state,)] = self._rows("SELECT ti.state FROM task_instance ti")
-        return state
+        return None if state is None else str(state)
 
     def process(self) -> psutil.Process:
         """Return the process in which the task runs."""

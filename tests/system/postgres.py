@@ -70,13 +70,9 @@ class Database:
         """End the connections in which a statement that is like this waits for a lock."""
         self.rows(f"SELECT pg_terminate_backend(pid) {_WAITING}", statement)
 
-    def connections(self) -> int:
-        """Return how many connections there are but the one that asks."""
-        return len(self.rows(f"SELECT pid {_OTHERS}"))
-
-    def cut_connections(self) -> int:
-        """End all connections but the one that does it, and return how many there were."""
-        return len(self.rows(f"SELECT pg_terminate_backend(pid) {_OTHERS}"))
+    def cut_connections(self) -> set[int]:
+        """End all connections but the one that does it, and return their processes' ids."""
+        return {pid for (pid, _) in self.rows(f"SELECT pid, pg_terminate_backend(pid) {_OTHERS}")}
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
