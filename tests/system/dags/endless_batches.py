@@ -36,7 +36,8 @@ with DAG("on_the_worker", schedule=None):
         task_id="start",
         batch_run_settings=SETTINGS,
         deferrable=False,
-        retries=1,
+        # A try that begins while there is no API server is lost.
+        retries=9,
         retry_delay=timedelta(seconds=1),
         **ARGUMENTS,
     )
