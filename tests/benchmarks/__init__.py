@@ -1,0 +1,1 @@
+"""What the package costs, beside what a user would do instead: ``make bench``."""
