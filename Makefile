@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean
+.PHONY: help demo test bench check clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target what; do \
@@ -19,6 +19,9 @@ test: $(INSTALLED) ## Run all tests but the benchmarks
 	@echo "Running the tests ..."
 	@$(BIN)/python -m pytest
 
+bench: $(INSTALLED) ## Measure what the package costs, beside what a user would do instead
+	@$(BIN)/python -m tests.benchmarks
+
 check: $(INSTALLED) ## Check format, lint and types, and that the built wheel works by itself
 	@echo "Checking the format ..."
 	@$(BIN)/ruff format --check .
@@ -29,7 +32,7 @@ check: $(INSTALLED) ## Check format, lint and types, and that the built wheel wo
 	@.ci/check-wheel
 
 clean: ## Remove what the other targets have made
-	rm -rf $(VENV) .venv-awscli .demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-awscli .bench .demo build dist .coverage .mypy_cache .pytest_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

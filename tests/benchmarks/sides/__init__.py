@@ -1,0 +1,1 @@
+"""What a fresh interpreter does for one side of a benchmark."""
