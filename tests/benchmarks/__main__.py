@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks``: run the benchmarks, and tell what they measured and whether promises hold."""
+"""``python -m tests.benchmarks``: run benchmarks, and tell what they measured and what was promised."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except DeploymentError as error:
             broken = True
             _say(f"{name}: {error}{_end_of(error.log)}")
-    print(f"\n{as_table(results)}")
+    print(f"\n{as_table(results)}")  # noqa: T201 - this is what a command line shows
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(as_json(results), indent=2) + "\n")
     _say(f"\nThe same as JSON: {options.json}")
@@ -67,7 +67,7 @@ def _run(name: str) -> list[Figure]:
 
 def _say(line: str) -> None:
     """Tell how far it is where that is no part of the table."""
-    print(line, file=sys.stderr, flush=True)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - so is this
 
 
 def _end_of(log: Path | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.benchmarks.figures import Figure
 
-HEAD = ("benchmark", "what", "ours", "alternative", "ratio", "promised", "")
+HEAD = ("benchmark", "what", "ours", "alternative", "ratio", "promised", "verdict")
 
 PACKAGES = (
     "apache-airflow",
@@ -27,7 +27,7 @@ Results = Mapping[str, Sequence[Figure]]
 def as_table(results: Results) -> str:
     rows = [_row(name, figure) for name, figures in results.items() for figure in figures]
     widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
-    lines = [HEAD, tuple("-" * max(3, width) for width in widths), *rows]
+    lines = [HEAD, tuple("-" * width for width in widths), *rows]
     return "\n".join(
         f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
         for line in lines
