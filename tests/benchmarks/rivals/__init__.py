@@ -1,0 +1,1 @@
+"""What a user writes who has the amazon provider and not this package."""
