@@ -35,7 +35,7 @@ class Laboratory:
         self._home = home
 
     def measure(
-        self, side: str, *, configuration: dict[str, str] | None = None, **arguments: Any
+        self, side: str, /, *, configuration: dict[str, str] | None = None, **arguments: Any
     ) -> dict[str, Any]:
         """
         Call a function in a fresh interpreter, and return what it returns.
