@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -106,14 +107,17 @@ class OmicsHook(AwsBaseHook):
         """Delete the record of a batch that has ended; its runs stay."""
         self._call("delete_batch", batchId=batch_id)
 
-    def get_async_client_without_retries(self) -> Any:
+    def new_async_client(self) -> Any:
         """
-        Return an aiobotocore client, to be entered, that leaves retrying to those who keep a rate limit.
+        Make an aiobotocore client that leaves retrying to those who keep a rate limit; to be closed.
 
-        Reads the connection, so a trigger has to call it in a thread.
+        It takes a tenth of a second of work and reads the connection, so it has to be called in a thread. No
+        event loop has a hold on the client before its first call.
         """
         config = self.config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
-        return self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
+        making: Any = self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
+        # The connection is read by now: to read it in a thread with an event loop is what Airflow refuses.
+        return asyncio.run(making.__aenter__())
 
     @property
     def _capable_client(self) -> Any:
