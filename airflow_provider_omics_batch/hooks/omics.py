@@ -26,6 +26,9 @@ from airflow_provider_omics_batch.run_batch.faults import (
 #: whole account, so that many cohorts submitted at once have to queue.
 SUBMIT_PATIENCE = 120
 
+#: Items; the longest page that there is.
+PAGE_SIZE = 100
+
 
 class OmicsHook(AwsBaseHook):
     """
@@ -165,7 +168,9 @@ class OmicsHook(AwsBaseHook):
             return dict(getattr(self._capable_client, operation)(**parameters))
 
     def _items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        pages = self._capable_client.get_paginator(operation).paginate(**parameters)
+        pages = self._capable_client.get_paginator(operation).paginate(
+            **parameters, PaginationConfig={"PageSize": PAGE_SIZE}
+        )
         key = pages.result_keys[0].expression
         for page in pages:
             yield from page[key]
