@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import threading
 import time
 from typing import Any
@@ -69,6 +71,22 @@ async def test_a_client_is_made_outside_the_event_loop(monkeypatch: pytest.Monke
 
     assert len(makers) == 1
     assert makers != [threading.current_thread()]
+
+
+async def test_a_connection_that_assumes_a_role_gets_a_client(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    connection["extra"] |= {
+        "role_arn": "arn:aws:iam::123456789012:role/caller",
+        "service_config": {"sts": {"endpoint_url": emulator.url}},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+
+    async with shared_client(aws_conn_id="aws_default") as client:
+        await client.call("list_batch")
+
+        assert client._client._request_signer._credentials.method == "sts-assume-role"
 
 
 @pytest.mark.parametrize(
