@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from airflow_provider_omics_batch.run_batch.faults import (
 #: How long a submission is tried again, in seconds. The API allows one StartRunBatch a second for a
 #: whole account, so that many cohorts submitted at once have to queue.
 SUBMIT_PATIENCE = 120
+
+#: Items; the longest page that there is.
+PAGE_SIZE = 100
 
 
 class OmicsHook(AwsBaseHook):
@@ -106,14 +110,17 @@ class OmicsHook(AwsBaseHook):
         """Delete the record of a batch that has ended; its runs stay."""
         self._call("delete_batch", batchId=batch_id)
 
-    def get_async_client_without_retries(self) -> Any:
+    def new_async_client(self) -> Any:
         """
-        Return an aiobotocore client, to be entered, that leaves retrying to those who keep a rate limit.
+        Make an aiobotocore client that leaves retrying to those who keep a rate limit; to be closed.
 
-        Reads the connection, so a trigger has to call it in a thread.
+        It takes a tenth of a second of work and reads the connection, so it has to be called in a thread. No
+        event loop has a hold on the client before its first call.
         """
         config = self.config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
-        return self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
+        making: Any = self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
+        # The connection is read by now: to read it in a thread with an event loop is what Airflow refuses.
+        return asyncio.run(making.__aenter__())
 
     @property
     def _capable_client(self) -> Any:
@@ -161,7 +168,9 @@ class OmicsHook(AwsBaseHook):
             return dict(getattr(self._capable_client, operation)(**parameters))
 
     def _items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        pages = self._capable_client.get_paginator(operation).paginate(**parameters)
+        pages = self._capable_client.get_paginator(operation).paginate(
+            **parameters, PaginationConfig={"PageSize": PAGE_SIZE}
+        )
         key = pages.result_keys[0].expression
         for page in pages:
             yield from page[key]

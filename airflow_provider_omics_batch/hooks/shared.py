@@ -1,15 +1,16 @@
 """
 One client for all who wait in a process.
 
-HealthOmics allows an account ten GetBatch calls a second in a Region, and a client costs 0.4 MB and
-ten milliseconds of a blocked event loop. So the triggers of a process share a client where they use the same
-connection, and a rate limit where that leads to the same Region.
+HealthOmics allows an account ten GetBatch calls a second in a Region, and a client costs a megabyte and
+a tenth of a second. So the triggers of a process share a client where they use the same connection, and a
+rate limit where that leads to the same Region.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,14 +20,42 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 from airflow.sdk.configuration import conf
 from asgiref.sync import sync_to_async
-from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
-from airflow_provider_omics_batch.run_batch.faults import STALE_CREDENTIALS, code_of
+from airflow_provider_omics_batch.run_batch.faults import FAULTS, is_about_credentials, is_unanswered
+
+log = logging.getLogger(__name__)
 
 #: Half of what the API allows an account (10 of each operation, fixed); others want to look, too.
 #: https://docs.aws.amazon.com/omics/latest/dev/fixed-quotas.html
 DEFAULT_REQUESTS_PER_SECOND = 5.0
+
+#: Seconds. A client is replaced after that, since its connection may have been edited, and since botocore
+#: would soon assume its role again, in the midst of the event loop.
+LONGEST_USE = 1800
+
+#: Seconds. A client that does not work is replaced not earlier than that, however many try it.
+SHORTEST_USE = 30
+
+
+class _Turns:
+    """Lets one in after the other, first come, first served, at a limited rate."""
+
+    def __init__(self) -> None:
+        rate = conf.getfloat("omics_batch", "requests_per_second", fallback=DEFAULT_REQUESTS_PER_SECOND)
+        self._limiter = AsyncLimiter(1, 1 / rate)
+        # The limiter alone would let a newcomer overtake.
+        self._queue = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with self._queue:
+            await self._limiter.acquire()
+            yield
+
+
+#: By connection, Region and operation.
+_AllTurns = defaultdict[tuple[str | None, str, str], _Turns]
 
 
 @dataclass
@@ -35,16 +64,13 @@ class _Shared:
     What the users of one event loop share.
 
     :param clients: By the arguments of their hooks.
-    :param limiters: By connection, Region and operation.
     """
 
     clients: dict[str, SharedClient] = field(default_factory=dict)
-    limiters: dict[tuple[str | None, str, str], AsyncLimiter] = field(
-        default_factory=lambda: defaultdict(_new_limiter)
-    )
+    turns: _AllTurns = field(default_factory=lambda: defaultdict(_Turns))
 
 
-#: By event loop, as long as there is anybody who waits in it; limiters hold on to their loop.
+#: By event loop, as long as there is anybody who waits in it; turns hold on to their loop.
 _shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
 
@@ -53,16 +79,16 @@ class SharedClient:
     An aiobotocore client that keeps within the API's rate limits and renews itself.
 
     :param hook_params: Arguments for :class:`OmicsHook`.
-    :param limiters: The rate limits that this client has to keep, with others.
+    :param turns: The rate limits to keep, with others.
     """
 
-    def __init__(
-        self, hook_params: dict[str, Any], limiters: dict[tuple[str | None, str, str], AsyncLimiter]
-    ) -> None:
+    def __init__(self, hook_params: dict[str, Any], turns: _AllTurns) -> None:
         self.users = 0
         self._hook_params = hook_params
-        self._limiters = limiters
+        self._turns = turns
         self._client: Any = None
+        self._made_at = 0.0
+        self._renew_at = 0.0
         self._calls = Counter[Any]()
         self._lock = asyncio.Lock()
 
@@ -70,27 +96,23 @@ class SharedClient:
         """
         Call an operation by its boto3 name, as soon as its turn has come; once, whatever the answer.
 
-        :raises botocore.exceptions.ClientError: What AWS refuses. Where it does not accept the
-            credentials, the next call is made with a new client and what the connection holds by then.
+        :raises botocore.exceptions.ClientError: What AWS refuses. Where it does not answer, or not accept
+            the credentials, calls are soon made with a new client and what the connection holds by then.
         """
-        # First the client: a turn that is taken before a slow log-in would be used up in a burst after it.
-        client = await self._connect()
-        await self._limiters[
-            self._hook_params.get("aws_conn_id"), client.meta.region_name, operation
-        ].acquire()
-        self._calls[client] += 1
+        region = (await self._connect()).meta.region_name
+        async with self._turns[self._hook_params.get("aws_conn_id"), region, operation].turn():
+            # The turn may have been long in coming, and the client been replaced meanwhile.
+            client = await self._connect()
+            self._calls[client] += 1
         try:
             return dict(await getattr(client, operation)(**parameters))
-        except ClientError as error:
-            if code_of(error) in STALE_CREDENTIALS and client is self._client:
-                self._client = None
+        except FAULTS as error:
+            if client is self._client and (is_about_credentials(error) or is_unanswered(error)):
+                self._renew_at = self._made_at + SHORTEST_USE
             raise
         finally:
             self._calls[client] -= 1
-            # A client that was replaced is closed by its last caller: closing it ends all calls at once.
-            if client is not self._client and not self._calls[client]:
-                del self._calls[client]
-                await client.close()
+            await self._close_if_unused(client)
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -98,14 +120,31 @@ class SharedClient:
             await client.close()
 
     async def _connect(self) -> Any:
+        loop = asyncio.get_running_loop()
         async with self._lock:
-            if self._client is None:
-                # A new hook, since the connection may hold something else by now.
-                connecting = await sync_to_async(
-                    OmicsHook(**self._hook_params).get_async_client_without_retries
-                )()
-                self._client = await connecting.__aenter__()
+            if self._client is None or loop.time() >= self._renew_at:
+                await self._renew()
+                self._made_at = loop.time()
+                self._renew_at = self._made_at + LONGEST_USE
             return self._client
+
+    async def _renew(self) -> None:
+        before = self._client
+        try:
+            # A new hook, since the connection may hold something else by now.
+            self._client = await sync_to_async(lambda: OmicsHook(**self._hook_params).new_async_client())()
+        except Exception as error:
+            if before is None:
+                raise
+            log.warning("A new client for HealthOmics cannot be made, the old one stays: %s", error)
+        if before is not None:
+            await self._close_if_unused(before)
+
+    async def _close_if_unused(self, client: Any) -> None:
+        """Close a client that was replaced, once its last call has ended: closing it ends all calls."""
+        if client is not self._client and not self._calls[client]:
+            del self._calls[client]
+            await client.close()
 
 
 @asynccontextmanager
@@ -118,7 +157,7 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
     loop = asyncio.get_running_loop()
     shared = _shared.setdefault(loop, _Shared())
     key = json.dumps(hook_params, sort_keys=True, default=repr)
-    client = shared.clients.setdefault(key, SharedClient(hook_params, shared.limiters))
+    client = shared.clients.setdefault(key, SharedClient(hook_params, shared.turns))
     client.users += 1
     try:
         yield client
@@ -129,8 +168,3 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
             if not shared.clients:
                 del _shared[loop]
             await client.close()
-
-
-def _new_limiter() -> AsyncLimiter:
-    rate = conf.getfloat("omics_batch", "requests_per_second", fallback=DEFAULT_REQUESTS_PER_SECOND)
-    return AsyncLimiter(1, 1 / rate)

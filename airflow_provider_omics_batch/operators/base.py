@@ -227,7 +227,7 @@ class RunBatchWaitOperator(AwsBaseOperator[OmicsHook]):
         seconds = BACKSTOP_SECONDS if self.deferrable else SECONDS_BEFORE_AIRFLOW / 3
         published = self._publisher(context).publish_so_far(batch_id, seconds)
         state = published.outcome.state
-        if state.ended and not cancelled:
+        if state.status == PROCESSED or (state.ended and not cancelled):
             return self._judge(context, published)
         self._push_summary(context, published)
         message = (

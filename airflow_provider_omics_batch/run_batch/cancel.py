@@ -9,12 +9,22 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
 from airflow_provider_omics_batch.run_batch.look import look
+from airflow_provider_omics_batch.run_batch.states import ENDED
+
+#: Seconds for a cancellation. A process that is told to end has thirty.
+PATIENCE = 25
 
 #: Seconds between two attempts to cancel a batch that is still being created.
 CREATING_PAUSE = 1.0
 
+#: A batch that is being created cannot be cancelled yet, and may be so new that it is not known everywhere.
+#: AWS does not say which error the former gives.
+_NOT_AS_IT_IS = frozenset({"ConflictException", "ValidationException", "ResourceNotFoundException"})
 
-async def cancel_run_batch(client: PatientClient, batch_id: str, log: Log, patience: float = 25) -> bool:
+
+async def cancel_run_batch(
+    client: PatientClient, batch_id: str, log: Log, patience: float = PATIENCE
+) -> bool:
     """
     Cancel a batch, and tell in the log how that went; never raises what AWS answers.
 
@@ -36,24 +46,26 @@ async def cancel_run_batch(client: PatientClient, batch_id: str, log: Log, patie
 
 async def _cancel(client: PatientClient, batch_id: str, log: Log) -> bool:
     while True:
+        # No look before: of those, many batches may be waiting for their turn.
         try:
-            state = await look(client, batch_id)
+            await client.call("cancel_run_batch", required=None, batchId=batch_id)
         except ClientError as error:
-            # It may be so new that it is not known everywhere.
-            if code_of(error) != "ResourceNotFoundException":
+            if code_of(error) not in _NOT_AS_IT_IS:
                 raise
-            await asyncio.sleep(CREATING_PAUSE)
-            continue
-        if state.ended or state.status == "STOPPING":
-            log.info("Run batch %s is %s; there is nothing to cancel", batch_id, state.status)
+        else:
+            log.info("Run batch %s was cancelled", batch_id)
+            return True
+        status = await _status(client, batch_id)
+        if status in ENDED or status == "STOPPING":
+            log.info("Run batch %s is %s; there is nothing to cancel", batch_id, status)
             return False
-        try:
-            if state.status != "CREATING":
-                await client.call("cancel_run_batch", required=None, batchId=batch_id)
-                log.info("Run batch %s was cancelled while it was %s", batch_id, state.status)
-                return True
-        except ClientError as error:
-            # It has gone on to another status since it was looked at.
-            if code_of(error) not in ("ConflictException", "ValidationException"):
-                raise
         await asyncio.sleep(CREATING_PAUSE)
+
+
+async def _status(client: PatientClient, batch_id: str) -> str | None:
+    try:
+        return (await look(client, batch_id)).status
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return None

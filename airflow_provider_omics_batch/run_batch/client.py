@@ -28,6 +28,9 @@ LONGEST_PAUSE = 60
 
 FOREVER = float("inf")
 
+#: The longest pages that there are. AWS does not say how long one is for which this is not asked.
+_LONGEST_PAGE = {"list_runs_in_batch": {"maxItems": 100}, "list_runs": {"maxResults": 100}}
+
 #: Seconds. Credentials that are being rotated come back; a role that the triggerer lacks does not.
 PATIENCE_FOR_CREDENTIALS = 1800
 
@@ -82,9 +85,11 @@ class PatientClient:
 
         A fault costs the call of one page, where botocore's paginator would have to begin again.
 
+        :param operation: ``list_runs_in_batch`` or ``list_runs``.
         :param items: The member that holds them.
         :param patience: Seconds, for each page.
         """
+        parameters |= _LONGEST_PAGE[operation]
         tokens: list[str] = []
         while True:
             start = {"startingToken": tokens[-1]} if tokens else {}

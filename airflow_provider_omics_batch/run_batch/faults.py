@@ -37,18 +37,28 @@ _THROTTLED = frozenset(
 )
 
 #: Where a connection cannot be read, there is no Region either.
-_NO_CREDENTIALS = (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError, NoRegionError)
+_NO_CREDENTIALS: tuple[type[Exception], ...] = (
+    NoCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    NoRegionError,
+)
 
-_PASSING: tuple[type[Exception], ...] = (
-    *_NO_CREDENTIALS,
+#: No answer has come.
+_UNANSWERED: tuple[type[Exception], ...] = (
     BotoConnectionError,
     HTTPClientError,
-    ResponseParserError,
-    ResponseStreamingError,
     ConnectionError,
     TimeoutError,
     socket.gaierror,
     ssl.SSLError,
+)
+
+_PASSING: tuple[type[Exception], ...] = (
+    *_NO_CREDENTIALS,
+    *_UNANSWERED,
+    ResponseParserError,
+    ResponseStreamingError,
 )
 
 #: What the caller must be allowed to do, beside the operation itself.
@@ -100,6 +110,11 @@ def _is_throttling(error: BaseException) -> bool:
 def is_about_credentials(error: BaseException) -> bool:
     """Return whether there are no credentials, or none that AWS accepts."""
     return isinstance(error, _NO_CREDENTIALS) or code_of(error) in STALE_CREDENTIALS
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Return whether no answer has come, so that the way to the service may be another by now."""
+    return isinstance(error, _UNANSWERED)
 
 
 def is_passing(error: BaseException) -> bool:

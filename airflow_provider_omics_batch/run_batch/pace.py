@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 
 from airflow_provider_omics_batch.run_batch.states import BatchState
 
-#: Seconds. While runs wait for their submission the end is far, later it can come at any time.
-LONGEST_WHILE_SUBMITTING = 300
-LONGEST_WHILE_RUNNING = 60
+#: Seconds between two looks, at most: where the end is known to be far, and where it can come at any time.
+LONGEST = 600
+LONGEST_UNFORESEEN = 60
 
-#: The next look comes when this share of the time that is left has passed.
-SHARE_OF_TIME_LEFT = 0.1
+#: The next look comes when this share of the time that is left has passed; or this share of the time
+#: that has passed already, where nothing tells how much is left.
+SHARE_OF_TIME_LEFT = 0.15
+SHARE_OF_TIME_PASSED = 0.01
+
+#: So many times as far off as the last look was is the next one at most: a few runs that have ended
+#: are a poor estimate of the others.
+GROWTH = 2
 
 #: By this share a look may come earlier.
 JITTER = 0.2
@@ -24,10 +30,15 @@ class Pace:
     Derives from two looks how fast a batch gets on, and from that how long to wait.
 
     :param poll_interval: Seconds; the shortest time between two looks.
+    :param longest: Seconds; the longest time between two looks, unless ``poll_interval`` is longer.
     """
 
     poll_interval: float
-    _before: tuple[float, BatchState] | None = field(default=None, init=False)
+    longest: float = LONGEST
+    _state: BatchState | None = field(default=None, init=False)
+    _first: float = field(default=0, init=False)
+    _last: float = field(default=0, init=False)
+    _interval: float = field(default=0, init=False)
     _rates: dict[str, float] = field(default_factory=dict, init=False)
 
     def note(self, state: BatchState, now: float) -> None:
@@ -36,11 +47,13 @@ class Pace:
 
         :param now: Seconds on any clock that does not jump.
         """
-        if self._before and now > self._before[0]:
-            then, before = self._before
-            for what, left in _work_left(state).items():
-                self._rates[what] = max(0, _work_left(before)[what] - left) / (now - then)
-        self._before = (now, state)
+        if self._state is None:
+            self._first = now
+        elif now > self._last:
+            self._interval = now - self._last
+            before, left = _work_left(self._state), _work_left(state)
+            self._rates = {what: max(0, before[what] - left[what]) / self._interval for what in left}
+        self._state, self._last = state, now
 
     @property
     def seconds_left(self) -> float | None:
@@ -54,15 +67,16 @@ class Pace:
 
     @property
     def _slowest(self) -> tuple[float | None, float]:
-        left = _work_left(self._before[1]) if self._before else {}
+        left = _work_left(self._state) if self._state else {}
         times = [(work / rate, rate) for what, work in left.items() if (rate := self._rates.get(what))]
         return max(times, default=(None, 0.0))
 
     def seconds_to_next_look(self) -> float:
         """Return seconds, at least ``poll_interval``."""
-        submitting = self._before is not None and _work_left(self._before[1])["submissions"] > 0
-        longest = LONGEST_WHILE_SUBMITTING if submitting else LONGEST_WHILE_RUNNING
-        interval = min(longest, (self.seconds_left or 0) * SHARE_OF_TIME_LEFT)
+        foreseen = (self.seconds_left or 0) * SHARE_OF_TIME_LEFT
+        unforeseen = min(LONGEST_UNFORESEEN, (self._last - self._first) * SHARE_OF_TIME_PASSED)
+        grown = max(self._interval, self.poll_interval) * GROWTH
+        interval = min(max(foreseen, unforeseen), grown, self.longest)
         # Batches that were started together are not looked at together for ever.
         return max(self.poll_interval, interval * random.uniform(1 - JITTER, 1))  # noqa: S311
 

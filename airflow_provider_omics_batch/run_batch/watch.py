@@ -9,7 +9,7 @@ from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.fail_fast import FailFast
 from airflow_provider_omics_batch.run_batch.faults import FAULTS
 from airflow_provider_omics_batch.run_batch.look import first_look, look
-from airflow_provider_omics_batch.run_batch.pace import Pace
+from airflow_provider_omics_batch.run_batch.pace import LONGEST, LONGEST_UNFORESEEN, Pace
 from airflow_provider_omics_batch.run_batch.progress import progress_line
 from airflow_provider_omics_batch.run_batch.states import UNDER_WAY, BatchState, plain
 
@@ -40,7 +40,9 @@ async def watch_run_batch(
     :param fail_fast: Says when to cancel the batch; ``None`` for never.
     :raises botocore.exceptions.ClientError: AWS refuses to tell, and will go on refusing.
     """
-    pace, previous, shown = Pace(poll_interval), None, set[str]()
+    # What fail_fast may save is lost while nobody looks.
+    pace = Pace(poll_interval, longest=LONGEST_UNFORESEEN if fail_fast else LONGEST)
+    previous, shown = None, set[str]()
     state = await first_look(client, batch_id, submitted)
     while True:
         pace.note(state, asyncio.get_running_loop().time())

@@ -25,6 +25,10 @@ from airflow_provider_omics_batch.triggers.ownership import is_still_deferred_on
 #: Airflow allows ``[triggerer] on_kill_timeout``, 30 seconds.
 ON_KILL_SECONDS = 28
 
+#: Where many tasks are killed at once, and the API's rate does not let all of them be cancelled by then, the
+#: triggerer goes on with it beside its other work.
+CANCEL_SECONDS = 600
+
 
 class RunBatchTrigger(BaseTrigger):
     """
@@ -131,7 +135,8 @@ class RunBatchTrigger(BaseTrigger):
             self.log.info("Another triggerer watches run batch %s; it is left alone", self.batch_id)
             return
         async with shared_client(**self.hook_params) as shared:
-            await cancel_run_batch(PatientClient(shared, self.log), self.batch_id, self.log)
+            client = PatientClient(shared, self.log)
+            await cancel_run_batch(client, self.batch_id, self.log, patience=CANCEL_SECONDS)
 
     @property
     def _fail_fast(self) -> FailFast | None:

@@ -57,13 +57,19 @@ async def is_still_deferred_on(batch_id: str, task_instance: Any) -> bool:
     return state in ("deferred", "running", "up_for_retry") and bool(current == batch_id)
 
 
+_at_work: set[asyncio.Future[object]] = set()
+
+
 async def uninterrupted(work: Coroutine[Any, Any, object], seconds: float) -> None:
     """
     Let work go on to its end, however often the caller is cancelled meanwhile.
 
-    :param work: It has to know its own limits; after ``seconds`` it is left alone.
+    :param work: It has to know its own limits; after ``seconds`` it goes on without the caller.
     """
     task = asyncio.ensure_future(work)
+    # An event loop keeps no task alive.
+    _at_work.add(task)
+    task.add_done_callback(_at_work.discard)
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while not task.done() and loop.time() < end:

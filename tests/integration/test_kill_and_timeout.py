@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import AirflowException, TaskDeferralTimeout, TaskDe
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchTimeoutError
+from airflow_provider_omics_batch.hooks.shared import shared_client
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.triggers import omics as triggers
 from airflow_provider_omics_batch.triggers import ownership
@@ -302,7 +304,7 @@ async def test_work_that_takes_too_long_is_left_alone() -> None:
     assert time.monotonic() - before < 0.9
 
 
-async def test_a_batch_that_has_ended_need_not_be_cancelled(
+async def test_a_batch_that_has_ended_is_not_cancelled(
     slow: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.configure(speed=3600)
@@ -311,7 +313,45 @@ async def test_a_batch_that_has_ended_need_not_be_cancelled(
     await asyncio.to_thread(ti.run, operator)
 
     assert await operator._cancel(ti.xcom["batch_id"]) is False
-    assert not any("Cancel" in operation for operation in slow.calls)
+    assert status(slow, ti.xcom["batch_id"]) == "PROCESSED"
+
+
+async def _is_killed(batch_id: str, task_instance: Any) -> bool:
+    return False
+
+
+async def test_a_kill_does_not_queue_behind_those_who_wait(
+    slow: Emulator, trigger: RunBatchTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand waiting batches, each is looked at every few minutes."""
+    async with asyncio.timeout(10):
+        while status(slow, trigger.batch_id) == "CREATING":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "0.01")
+    monkeypatch.setattr(triggers, "is_still_deferred_on", _is_killed)
+    async with shared_client(**trigger.hook_params) as client:
+        await client.call("get_batch", batchId=trigger.batch_id)
+        waiting = asyncio.create_task(client.call("get_batch", batchId=trigger.batch_id))
+
+        await trigger.on_kill()
+
+        assert not waiting.done()
+        waiting.cancel()
+    assert status(slow, trigger.batch_id) in {"STOPPING", "CANCELLED"}
+
+
+async def test_a_kill_that_takes_longer_than_airflow_waits_goes_on(
+    slow: Emulator, trigger: RunBatchTrigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "ON_KILL_SECONDS", 0)
+    monkeypatch.setattr(triggers, "is_still_deferred_on", _is_killed)
+
+    await trigger.on_kill()
+    gc.collect()
+
+    async with asyncio.timeout(10):
+        while status(slow, trigger.batch_id) not in {"STOPPING", "CANCELLED"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("error", ["AccessDeniedException", "InternalServerException"])

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import threading
 import time
 from typing import Any
 
+import psutil
 import pytest
+from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.hooks import shared
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
 from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.run_batch.faults import FAULTS
 from tests.integration.conftest import REGION, Emulator
 
 pytestmark = pytest.mark.usefixtures("emulator")
@@ -51,19 +57,120 @@ async def test_the_last_to_leave_closes_the_client() -> None:
     assert not shared._shared
 
 
-async def test_a_client_whose_credentials_are_not_accepted_is_renewed(emulator: Emulator) -> None:
+async def test_a_client_is_made_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    makers = []
+    create = AioSession._create_client
+
+    async def noted(session: AioSession, *args: Any, **kwargs: Any) -> Any:
+        makers.append(threading.current_thread())
+        return await create(session, *args, **kwargs)
+
+    monkeypatch.setattr(AioSession, "_create_client", noted)
+
+    await look(aws_conn_id="aws_default")
+
+    assert len(makers) == 1
+    assert makers != [threading.current_thread()]
+
+
+async def test_a_connection_that_assumes_a_role_gets_a_client(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    connection["extra"] |= {
+        "role_arn": "arn:aws:iam::123456789012:role/caller",
+        "service_config": {"sts": {"endpoint_url": emulator.url}},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+
+    async with shared_client(aws_conn_id="aws_default") as client:
+        await client.call("list_batch")
+
+        assert client._client._request_signer._credentials.method == "sts-assume-role"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "error", "error": "ExpiredTokenException", "status": 403},
+        {"kind": "dropped", "times": 2},
+    ],
+    ids=["its credentials are not accepted", "it gets no answer"],
+)
+async def test_a_client_that_does_not_work_is_renewed(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(shared, "SHORTEST_USE", 0)
     async with shared_client(aws_conn_id="aws_default") as client:
         await client.call("list_batch")
         before = client._client
-        emulator.faults.add(
-            Fault(operation="ListBatch", kind="error", error="ExpiredTokenException", status=403)
-        )
-        with pytest.raises(ClientError, match="ExpiredTokenException"):
+        emulator.faults.add(Fault(operation="ListBatch", **fault))
+        with pytest.raises(FAULTS):
             await client.call("list_batch")
 
         await client.call("list_batch")
 
         assert client._client is not before
+        assert before._endpoint.http_session._sessions is None
+
+
+async def test_many_who_use_a_client_that_does_not_work_renew_it_once(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    connect = OmicsHook.new_async_client
+    monkeypatch.setattr(OmicsHook, "new_async_client", lambda hook: made.append(hook) or connect(hook))
+    emulator.faults.add(
+        Fault(operation="ListBatch", kind="error", error="ExpiredTokenException", status=403, times=20)
+    )
+    async with shared_client(aws_conn_id="aws_default") as client:
+        calls = (client.call("list_batch") for _ in range(20))
+        assert not [answer for answer in await asyncio.gather(*calls, return_exceptions=True) if not answer]
+
+        monkeypatch.setattr(client, "_renew_at", 0)
+        await asyncio.gather(*(client.call("list_batch") for _ in range(20)))
+
+    assert len(made) == 2
+
+
+async def test_a_client_is_renewed_after_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a connection which was edited is found without an error."""
+    monkeypatch.setattr(shared, "LONGEST_USE", 0)
+    async with shared_client(aws_conn_id="aws_default") as client:
+        await client.call("list_batch")
+        before = client._client
+
+        await client.call("list_batch")
+
+        assert client._client is not before
+
+
+async def test_a_client_stays_where_no_new_one_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shared_client(aws_conn_id="aws_default") as client:
+        await client.call("list_batch")
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "{}")
+        monkeypatch.setattr(client, "_renew_at", 0)
+
+        await client.call("list_batch")
+
+    assert "the old one stays" in caplog.text
+
+
+async def test_a_call_that_has_waited_for_its_turn_takes_the_client_of_then(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "20")
+    monkeypatch.setattr(shared, "SHORTEST_USE", 0)
+    emulator.faults.add(Fault(operation="ListBatch", kind="error", error="ExpiredTokenException", status=403))
+    async with shared_client(aws_conn_id="aws_default") as client:
+        first, *others = await asyncio.gather(
+            *(client.call("list_batch") for _ in range(10)), return_exceptions=True
+        )
+
+    assert isinstance(first, ClientError)
+    assert all(isinstance(other, dict) for other in others)
 
 
 async def test_a_throttled_call_is_one_call(emulator: Emulator) -> None:
@@ -91,15 +198,51 @@ async def test_all_who_ask_one_region_keep_one_rate_limit(
     assert time.monotonic() - before >= 19 / 50
 
 
+async def test_turns_are_given_in_the_order_of_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes when a turn has just become free does not overtake those who wait for it."""
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "100")
+    turns, came, went = shared._Turns(), [], []
+
+    async def take(number: int) -> None:
+        came.append(number)
+        async with turns.turn():
+            went.append(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            for offset in (0, 100, 200):
+                group.create_task(take(number + offset))
+            await asyncio.sleep(0.01)
+
+    assert went == came
+
+
+async def test_triggers_that_come_and_go_leave_no_sockets_and_no_tasks(emulator: Emulator) -> None:
+    process = psutil.Process()
+    await look(aws_conn_id="aws_default")
+    sockets, tasks = len(process.net_connections()), asyncio.all_tasks()
+
+    for _ in range(20):
+        waits = [asyncio.create_task(look(aws_conn_id="aws_default")) for _ in range(20)]
+        await asyncio.sleep(0)
+        for wait in waits[::2]:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+    assert len(process.net_connections()) <= sockets
+    assert asyncio.all_tasks() == tasks
+    assert not shared._shared
+
+
 async def test_a_slow_log_in_ends_in_no_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "50")
-    connect = OmicsHook.get_async_client_without_retries
+    connect = OmicsHook.new_async_client
 
     def connect_slowly(hook: OmicsHook) -> Any:
         time.sleep(0.5)
         return connect(hook)
 
-    monkeypatch.setattr(OmicsHook, "get_async_client_without_retries", connect_slowly)
+    monkeypatch.setattr(OmicsHook, "new_async_client", connect_slowly)
 
     before = time.monotonic()
 

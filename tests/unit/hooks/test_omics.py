@@ -53,11 +53,16 @@ SETTINGS = {"inlineSettings": [{"runSettingId": "A"}]}
             BATCH,
         ),
         ("get_batch", lambda hook: hook.get_batch("7"), {"batchId": "7"}, BATCH),
-        ("list_batch", lambda hook: list(hook.list_batch(name="n")), {"name": "n"}, {"items": [BATCH]}),
+        (
+            "list_batch",
+            lambda hook: list(hook.list_batch(name="n")),
+            {"name": "n", "maxItems": 100},
+            {"items": [BATCH]},
+        ),
         (
             "list_runs_in_batch",
             lambda hook: list(hook.list_runs_in_batch("7", submissionStatus="FAILED")),
-            {"batchId": "7", "submissionStatus": "FAILED"},
+            {"batchId": "7", "submissionStatus": "FAILED", "maxItems": 100},
             {"runs": [{"runSettingId": "A"}]},
         ),
         ("cancel_run_batch", lambda hook: hook.cancel_run_batch("7"), {"batchId": "7"}, {}),
@@ -84,10 +89,10 @@ def test_the_hook_covers_every_batch_operation_of_the_service() -> None:
     assert {name for name in batch_operations if not hasattr(OmicsHook, name)} == set()
 
 
-def test_lists_are_read_to_their_last_page(hook: OmicsHook) -> None:
+def test_lists_are_read_to_their_last_page_in_the_longest_pages_there_are(hook: OmicsHook) -> None:
     with Stubber(hook.conn) as stub:
-        stub.add_response("list_batch", {"items": [{"id": "1"}], "nextToken": "t"}, {})
-        stub.add_response("list_batch", {"items": [{"id": "2"}]}, {"startingToken": "t"})
+        stub.add_response("list_batch", {"items": [{"id": "1"}], "nextToken": "t"}, {"maxItems": 100})
+        stub.add_response("list_batch", {"items": [{"id": "2"}]}, {"startingToken": "t", "maxItems": 100})
 
         assert [batch["id"] for batch in hook.list_batch()] == ["1", "2"]
 

@@ -54,8 +54,8 @@ async def test_nothing_but_the_mapping_is_asked_for_where_every_run_completed(lo
     assert outcome == Outcome(state)
     assert statuses(records) == {"A": "COMPLETED", "B": "COMPLETED", "C": "COMPLETED"}
     assert client.calls == [
-        ("list_runs_in_batch", {"batchId": "7"}),
-        ("list_runs_in_batch", {"batchId": "7", "startingToken": "t"}),
+        ("list_runs_in_batch", {"batchId": "7", "maxItems": 100}),
+        ("list_runs_in_batch", {"batchId": "7", "maxItems": 100, "startingToken": "t"}),
     ]
 
 
