@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from tests.benchmarks.sides.account import calls
-from tests.benchmarks.virtual_time import EPOCH, Call, VirtualLoop, VirtualService
+from tests.benchmarks.virtual_service import Call, VirtualService
+from tests.virtual_time import EPOCH, VirtualLoop
 
 REQUEST: dict[str, Any] = {
     "workflowId": "1234567",
