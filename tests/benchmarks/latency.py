@@ -17,7 +17,7 @@ from statistics import median
 from airflow_provider_omics_batch.emulator import Settings
 from airflow_provider_omics_batch.emulator.chance import fate_of
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.real_airflow import real_airflow
+from tests.benchmarks.real_airflow import real_airflow, wait_for_success
 from tests.benchmarks.three_runs import INTERVAL, NAMES
 from tests.benchmarks.warped_time import WarpedTime
 from tests.system.dag_run import FIRED, DagRun
@@ -56,25 +56,29 @@ def run() -> list[Figure]:
         clock = WarpedTime(deployment.emulators["aws_default"], SPEED)
         runs = _start_in_turns(deployment)
         for dag_run in runs:
-            if (state := dag_run.wait_for_end()) != "success":
-                raise RuntimeError(f"{dag_run.dag_id} {dag_run.run_id} is {state}")
-        # In the first ones the triggerer has made its first clients.
-        delays = {
-            dag_id: [_delays(dag_run, clock) for dag_run in runs[2:] if dag_run.dag_id == dag_id]
-            for dag_id in (OURS, RIVAL)
-        }
-    return _figures(delays[OURS], delays[RIVAL])
+            wait_for_success(dag_run)
+        # The first of each has made the triggerer load what it needs.
+        delays = [_delays(dag_run, clock) for dag_run in runs[2:]]
+    by_dag = [
+        [delay for dag_run, delay in zip(runs[2:], delays, strict=True) if dag_run.dag_id == dag_id]
+        for dag_id in (OURS, RIVAL)
+    ]
+    return _figures(*by_dag)
 
 
 def _start_in_turns(deployment: Deployment) -> list[DagRun]:
-    runs, first = [], time.monotonic()
-    for number in range(-1, BATCHES):
-        sample = _sample_that_takes(SHORTEST + INTERVAL * (number % BATCHES + 0.5) / BATCHES)
+    """Start the Dags with the same batches, first the one and then the other, so that none is favoured."""
+    runs, begin = list[DagRun](), time.monotonic()
+    for number in (0, *range(BATCHES)):
+        sample = _sample_that_takes(SHORTEST + INTERVAL * (number + 0.5) / BATCHES)
         for dag_id in (OURS, RIVAL) if number % 2 else (RIVAL, OURS):
-            due = first + len(runs) * START_EVERY
-            deployment.wait_for(lambda due=due: time.monotonic() >= due, "the next start")  # type: ignore[misc]
+            _wait_until(deployment, begin + START_EVERY * len(runs))
             runs.append(deployment.start(dag_id, {"sample": sample}))
     return runs
+
+
+def _wait_until(deployment: Deployment, moment: float) -> None:
+    deployment.wait_for(lambda: time.monotonic() >= moment, "the next start", every=0.1)
 
 
 def _sample_that_takes(seconds: float) -> str:
@@ -99,20 +103,20 @@ def _delays(dag_run: DagRun, clock: WarpedTime) -> Delays:
 
 
 def _figures(ours: list[Delays], rival: list[Delays]) -> list[Figure]:
-    return [
-        Figure(
-            what=f"from the batch's end to the next task's start, {how} of {BATCHES}",
-            unit="s",
-            ours=function([delays.started for delays in ours]),
-            rival=function([delays.started for delays in rival]),
-        )
-        for how, function in (("median", median), ("worst", max))
-    ] + [
-        Figure(
-            what=f"of it, after the end was seen, {how}",
-            unit="s",
-            ours=function([delays.started - delays.seen for delays in ours]),
-            rival=function([delays.started - delays.seen for delays in rival]),
-        )
-        for how, function in (("median", median), ("worst", max))
-    ]
+    figures = []
+    for how, of_all in (("median", median), ("worst", max)):
+        figures += [
+            Figure(
+                what=f"from the end of a batch to the start of the next task, {how} of {BATCHES}",
+                unit="s",
+                ours=of_all(delay.started for delay in ours),
+                rival=of_all(delay.started for delay in rival),
+            ),
+            Figure(
+                what=f"of it, after the end was seen, {how}",
+                unit="s",
+                ours=of_all(delay.started - delay.seen for delay in ours),
+                rival=of_all(delay.started - delay.seen for delay in rival),
+            ),
+        ]
+    return figures

@@ -1,9 +1,8 @@
-"""The most memory that processes of Airflow's have taken."""
+"""The most memory that Airflow's processes take."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -14,8 +13,8 @@ import psutil
 from tests.benchmarks.measuring import MB
 from tests.system.processes import Services
 
-#: Seconds. What a task takes in its last moments may be missed.
-LOOK_EVERY = 0.1
+#: Seconds. What a task takes in its last moments may be missed; to look costs CPU that others want.
+LOOK_EVERY = 0.5
 
 
 class Peaks:
@@ -30,9 +29,8 @@ class Peaks:
         self._scheduler = psutil.Process(services.named("scheduler").process.pid)
         self._stop = Event()
         self._thread = Thread(target=self._watch)
-        self._triggers_before = max(self._triggers())
-        #: In MB, of the process in which all triggers run, above that of before.
-        self.triggers = 0.0
+        #: In MB, of the process in which all triggers run: at the beginning and in the end.
+        self.triggers_before = self.triggers = self._largest_trigger_process()
         #: In MB, of the largest process in which a task has run.
         self.task = 0.0
 
@@ -48,22 +46,30 @@ class Peaks:
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_EVERY):
-            self.triggers = max(self._triggers(), default=0) - self._triggers_before
-            self.task = max(self.task, *self._tasks(), 0)
+            self.triggers = self._largest_trigger_process()
+            self.task = max(self.task, self._largest_task_process())
 
-    def _triggers(self) -> Iterator[float]:
-        return map(_peak, self._triggerer.children())
+    def _largest_trigger_process(self) -> float:
+        return max(map(_peak, self._triggerer.children()), default=0)
 
-    def _tasks(self) -> Iterator[float]:
-        """Yield the peaks of what the executor's workers have started."""
-        for worker in self._scheduler.children():
-            with suppress(psutil.NoSuchProcess):
-                yield from map(_peak, worker.children())
+    def _largest_task_process(self) -> float:
+        """Return the peak of the largest process that a worker of the executor has started."""
+        processes = self._scheduler.children(recursive=True)
+        tasks = [process for process in processes if not _is_child(process, self._scheduler)]
+        return max(map(_peak, tasks), default=0)
+
+
+def _is_child(process: psutil.Process, parent: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.ppid() == parent.pid
+    return False
 
 
 def _peak(process: psutil.Process) -> float:
+    """Return the most memory that a process has had so far."""
     with suppress(OSError):
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{process.pid}/status").read_text(), re.M)
+        status = Path(f"/proc/{process.pid}/status").read_text()
         # One that is dead and not reaped has no memory any more.
-        return int(found[1]) * 1024 / MB if found else 0
+        if found := re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE):
+            return int(found[1]) * 1024 / MB
     return 0

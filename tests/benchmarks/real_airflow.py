@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.benchmarks.laboratory import HOME
+from tests.system.dag_run import DagRun
 from tests.system.deployed import BUCKET, Deployment
 from tests.system.deployment import Airflow, Emulator, environment, free_port
 from tests.system.options import ROOT
@@ -59,3 +60,16 @@ def _wait_for_dags(deployment: Deployment, dag_ids: tuple[str, ...]) -> None:
     )
     if errors := api.import_errors():
         raise DeploymentError("\n".join(f"{file}: {error}" for file, error in errors.items()))
+
+
+def wait_for_success(dag_run: DagRun) -> None:
+    """
+    Wait until a Dag run has ended well.
+
+    :raises DeploymentError: It has not.
+    """
+    if (state := dag_run.wait_for_end()) != "success":
+        logs = dag_run.deployment.logs
+        raise DeploymentError(
+            f"A run of {dag_run.dag_id} ended as {state}; the tasks' logs in {logs} tell why"
+        )

@@ -43,6 +43,6 @@ with DAG("end_to_end", schedule=None):
             names.add(record["run_setting_id"])
             if record["run_id"]:
                 run_ids.add(record["run_id"])
-        return {"statuses": dict(statuses), "names": len(names), "run_ids": len(run_ids)}
+        return {"records": statuses.total(), "names": len(names), "run_ids": len(run_ids)} | statuses
 
     count(start.output["manifest_uri"])
