@@ -15,11 +15,8 @@ from airflow_provider_omics_batch.operators.memory import batches_of_this_try, p
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
 from airflow_provider_omics_batch.run_batch.look import look
-from airflow_provider_omics_batch.run_batch.manifest import (
-    RunRecords,
-    manifest_uri_of_all,
-    read_run_manifest,
-)
+from airflow_provider_omics_batch.run_batch.manifest import RunRecords, manifest_uri_of_all
+from airflow_provider_omics_batch.run_batch.reading import read_run_manifest
 from airflow_provider_omics_batch.run_batch.records import (
     SHOWN_FAILURES,
     UNDER_WAY,

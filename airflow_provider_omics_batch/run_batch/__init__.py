@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from airflow_provider_omics_batch.run_batch.manifest import chunk_run_ids, read_run_manifest
-from airflow_provider_omics_batch.run_batch.records import RunRecord
+from airflow_provider_omics_batch.run_batch.reading import (
+    chunk_run_ids,
+    chunk_run_manifest,
+    read_run_manifest,
+)
+from airflow_provider_omics_batch.run_batch.records import RunRecord, went_wrong
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 
-__all__ = ["RunRecord", "SampleSheet", "chunk_run_ids", "read_run_manifest"]
+__all__ = [
+    "RunRecord",
+    "SampleSheet",
+    "chunk_run_ids",
+    "chunk_run_manifest",
+    "read_run_manifest",
+    "went_wrong",
+]

@@ -1,13 +1,12 @@
-"""The manifest: what became of each run of a batch, one JSON line a run, in S3."""
+"""The manifest: what became of each run of a batch, one JSON line a run, written to S3."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
@@ -21,9 +20,6 @@ from airflow_provider_omics_batch.run_batch.states import BatchState
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-#: Airflow's own default of ``[core] max_map_length``.
-MAX_CHUNKS = 1024
 
 
 class RunRecords:
@@ -101,53 +97,3 @@ async def write_run_manifest(
         outcome = await collect_runs(client, state, records.add, log, every_reason=every_reason)
         await records.put(uri, s3, log)
     return outcome
-
-
-def read_run_manifest(
-    uri: str,
-    *,
-    aws_conn_id: str | None = "aws_default",
-    region_name: str | None = None,
-    verify: bool | str | None = None,
-    botocore_config: dict[str, Any] | None = None,
-) -> Iterator[RunRecord]:
-    """
-    Yield the records of a manifest, one at a time.
-
-    :param uri: The ``manifest_uri`` that a task has published.
-    :param aws_conn_id: The connection by which S3 is read.
-    :param region_name: Region of the connection's client.
-    :param verify: Whether, or with which CA bundle, to verify certificates.
-    :param botocore_config: Configuration of the client; takes the place of the connection's own.
-    """
-    # Not needed by those who only cut run ids into pieces, and not cheap.
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    bucket, key = split_s3_uri(uri)
-    hook = S3Hook(aws_conn_id=aws_conn_id, region_name=region_name, verify=verify, config=botocore_config)
-    s3: Any = hook.conn
-    with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
-        for line in body.iter_lines():
-            yield json.loads(line)
-
-
-def chunk_run_ids(run_ids: Mapping[str, str] | Sequence[str], size: int = 100) -> list[Any]:
-    """
-    Return run ids in pieces, for a small task whose result ``expand`` maps over.
-
-    Airflow fails the task whose result is longer than ``[core] max_map_length``, so that there are
-    never more than 1,024 pieces; where more would be needed they are larger.
-
-    :param run_ids: ``{runSettingId: runId}``, as tasks publish it, or a list of run ids; the pieces are
-        of the same kind.
-    :param size: Run ids in a piece.
-    :raises ValueError: ``size`` is below 1, or there are no run ids because the task before published none.
-    """
-    if run_ids is None:
-        raise ValueError("There are no run ids in XCom: they were too many. Read the manifest instead.")
-    if size < 1:
-        raise ValueError(f"A chunk has at least 1 run id, not {size}")
-    kind = dict if isinstance(run_ids, Mapping) else list
-    entries: Iterator[Any] = iter(run_ids.items() if isinstance(run_ids, Mapping) else run_ids)
-    size = max(size, -(-len(run_ids) // MAX_CHUNKS))
-    return [kind(islice(entries, size)) for _ in range(0, len(run_ids), size)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate
 from typing import Any, TypedDict
 
 from airflow_provider_omics_batch.run_batch.model import json_bytes
@@ -32,8 +34,9 @@ class RunRecord(TypedDict):
     failure_reason: str | None
 
 
-#: So many failures are told with the task's result, where they are read by people.
+#: So many failures are told with the task's result, where they are read by people; fewer of long texts.
 SHOWN_FAILURES = 10
+SHOWN_FAILURES_BYTES = 2_000
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Outcome:
     failures: list[dict[str, Any]] = field(default_factory=list)
 
     def summary(self, manifest_uri: str | None = None) -> dict[str, Any]:
-        """Return the task's result: counts and the first failures, a few KB at any size."""
+        """Return the task's result: counts and the first failures, up to 3 KB at any size."""
         state = self.state
         return {
             "batch_id": state.batch_id,
@@ -88,6 +91,13 @@ class FirstFailures:
 
     @property
     def value(self) -> list[dict[str, Any]]:
+        """As many as fit into :data:`SHOWN_FAILURES_BYTES` as Airflow stores them, at least the first one."""
+        sizes = accumulate(len(json.dumps(failure)) for failure in self._all)
+        fitting = sum(size <= SHOWN_FAILURES_BYTES for size in sizes)
+        return self._all[: max(1, fitting)]
+
+    @property
+    def _all(self) -> list[dict[str, Any]]:
         return [*self._failed, *self._cancelled][: self._most]
 
     def _list_for(self, record: RunRecord) -> list[dict[str, Any]]:
@@ -95,6 +105,7 @@ class FirstFailures:
 
 
 def went_wrong(record: RunRecord) -> bool:
+    """Return whether a run counts as failed: one that was not submitted, has failed or was cancelled."""
     return not was_submitted(record) or record["run_status"] in ("FAILED", "CANCELLED")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from botocore.model import ServiceModel
 
-from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.exceptions import MAX_PROBLEMS, RunSettingsError
+from airflow_provider_omics_batch.run_batch.limits import MAX_PARAMETERS_BYTES, MAX_RUNS
 from airflow_provider_omics_batch.run_batch.model import Problem, compile_check, did_you_mean, json_bytes
 from airflow_provider_omics_batch.run_batch.sheets import BadRow, SampleSheet
 
@@ -41,14 +42,6 @@ class Once:
 
 #: Where a run setting stands ("row 17"), for error messages, and the setting.
 Placed = tuple[str, RunSetting | BadRow]
-
-#: https://docs.aws.amazon.com/omics/latest/dev/fixed-quotas.html
-MAX_RUNS = 100_000
-MAX_INLINE_RUNS = 100
-MAX_PARAMETERS_BYTES = 256_000
-
-#: So many problems are reported at once.
-MAX_PROBLEMS = 20
 
 _S3_BUCKET = re.compile(r"s3://[^/]+")
 _S3_OBJECT = re.compile(r"s3://[^/]+/.{1,740}$")

@@ -17,7 +17,9 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.limits import MAX_RUNS
 from airflow_provider_omics_batch.run_batch.model import did_you_mean
+from airflow_provider_omics_batch.run_batch.parts import divide, part_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,6 +59,8 @@ class SampleSheet:
     :param run_tags: Tags of the run.
     :param output_bucket_owner_id: AWS account, 12 digits.
     :param engine_settings: Settings for the workflow engine.
+    :param part: Which part of the sheet this is, counted from 0; see :meth:`split`.
+    :param parts: How many parts there are.
     """
 
     uri: str | os.PathLike[str]
@@ -68,13 +72,16 @@ class SampleSheet:
     run_tags: Mapping[str, str] | None = field(default=None, kw_only=True)
     output_bucket_owner_id: str | None = field(default=None, kw_only=True)
     engine_settings: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    part: int = field(default=0, kw_only=True)
+    parts: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
         self.uri = os.fspath(self.uri)
 
     def serialize(self) -> dict[str, Any]:
         """Return the sheet as Airflow stores and shows it."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        unset = {item.name: item.default for item in fields(self)}
+        return {name: value for name, value in asdict(self).items() if value != unset[name]}
 
     @staticmethod
     def deserialize(data: dict[str, Any], version: int) -> SampleSheet:
@@ -93,9 +100,34 @@ class SampleSheet:
         }
         return replace(self, **rendered)
 
+    def split(
+        self, *, max_runs: int = MAX_RUNS, aws_conn_id: str | None = "aws_default"
+    ) -> list[SampleSheet]:
+        """
+        Return the sheet in parts that are small enough for a batch each, a single one if it is small itself.
+
+        ``StartRunBatchOperator.partial(…).expand(batch_run_settings=parts)`` submits a batch for each; every
+        row is in one of them. A part is a sheet of the same file, and has the rows whose ``run_setting_id``
+        has a certain hash, so that the file may change without a run being submitted in two parts.
+
+        This reads the file once, and each part reads it again. To be called in a task, and not where a Dag is
+        parsed; there, templates of Jinja have been rendered, too.
+
+        :param max_runs: How many runs a part has at most.
+        :param aws_conn_id: The connection by which a sheet in S3 is read.
+        :raises RunSettingsError: With the bad rows, and the ids that are not unique in the whole sheet; or
+            there would be more parts than Airflow maps over (``[core] max_map_length``).
+        """
+        if self.parts > 1:
+            raise ValueError(f"This is part {self.part} of {self.parts}; split the whole sheet instead")
+        parts, used = divide(self.run_settings(aws_conn_id), max_runs)
+        return [replace(self, part=part, parts=parts) for part in used]
+
     def run_settings(self, aws_conn_id: str | None = None) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
         """
         Yield the number of each row with its run setting, or with what is wrong with the row.
+
+        Of a part, only its own rows; and the bad ones, of which nobody can tell whose they are.
 
         :param aws_conn_id: The connection by which a sheet in S3 is read.
         :raises RunSettingsError: The sheet as a whole is of no use: it is not there, is empty, cannot be
@@ -114,7 +146,8 @@ class SampleSheet:
             except _EmptyCellError as empty:
                 yield number, BadRow(f"has nothing in column {str(empty)!r}")
             else:
-                yield number, setting
+                if self.parts == 1 or part_of(setting["runSettingId"], self.parts) == self.part:
+                    yield number, setting
         if not number:
             raise RunSettingsError(f"{self.uri} has no rows")
 

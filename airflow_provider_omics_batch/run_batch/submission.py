@@ -13,8 +13,8 @@ from botocore.model import ServiceModel
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch.identity import digest_of
+from airflow_provider_omics_batch.run_batch.limits import MAX_INLINE_RUNS
 from airflow_provider_omics_batch.run_batch.settings import (
-    MAX_INLINE_RUNS,
     RequestChecker,
     RunSetting,
     merged,

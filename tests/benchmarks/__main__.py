@@ -60,8 +60,10 @@ def _run(name: str) -> list[Figure]:
     _say(f"{name} ...")
     before = time.monotonic()
     figures: list[Figure] = importlib.import_module(f"tests.benchmarks.{name}").run()
-    missed = sum(not figure.holds for figure in figures)
-    _say(f"{name}: {time.monotonic() - before:.0f} s{f', {missed} MISSED' if missed else ''}")
+    _say(f"{name}: {time.monotonic() - before:.0f} s")
+    for figure in figures:
+        if not figure.holds:
+            _say(f"{name}: MISSED: {figure}")
     return figures
 
 

@@ -14,7 +14,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.laboratory import Laboratory, laboratory
 
 BATCHES = 1000
-INTERVAL = 5
+INTERVAL = 10
 LOOKS = 4
 
 COME_AND_GO = 10_000

@@ -93,6 +93,26 @@ def test_more_than_100_runs_are_staged_and_written_to_a_manifest(start: Start, e
     assert summary["manifest_uri"] == f"{STAGING}run-batches/{ti.xcom['batch_uuid']}/runs.jsonl"
 
 
+def test_all_that_is_published_of_a_batch_with_a_manifest_is_small(
+    start: Start, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its runs have to say of their failure; with 100,000 runs, only the counts have more digits."""
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__RUN_IDS_MAX_BYTES", "1000")
+    emulator.configure(start_run_tps=1000, concurrent_runs=1000, fail_runs=1.0)
+    told = {"status": "FAILED", "failureReason": "RUN_TASK_FAILED", "statusMessage": 'out of "memory" ' * 50}
+    emulator.answers["GetRun"].extend(
+        answer("200 OK", json.dumps(told).encode(), **{"Content-Type": "application/json"})
+        for _ in range(200)
+    )
+    ti = TaskInstance()
+
+    ti.run(start(settings(200), staging_uri=STAGING, max_failed_runs=1.0))
+
+    assert ti.xcom["run_ids"] is None
+    assert ti.xcom["return_value"]["failures"][0]["message"].startswith('out of "memory" out')
+    assert len(json.dumps(ti.xcom)) < 3_500
+
+
 def test_a_generator_is_read_once_and_never_as_a_whole(start: Start, emulator: Emulator) -> None:
     emulator.configure(start_run_tps=1000, concurrent_runs=1000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 
 from tests.benchmarks.measuring import usage
@@ -26,7 +27,8 @@ def ours(bucket: str, sheet: str) -> dict[str, float]:
             parameters={"sample": "{sample_id}", "cram": "s3://example/{cram_path}"},
             run_tags={"population": "{population}"},
         ),
-        staging_uri=f"s3://{bucket}/airflow/",
+        # What is there already would not be sent again.
+        staging_uri=f"s3://{bucket}/airflow-{os.getpid()}/",
     )
     with usage() as used:
         submission_of(operator).prepare()

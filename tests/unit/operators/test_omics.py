@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def test_a_sample_sheet_is_templated_whole_and_keeps_its_columns() -> None:
             "s3://bucket/{{ ds }}.tsv",
             run_setting_id="{sample}",
             parameters={"reads": "s3://{{ ds }}/{cram}"},
+            part=1,
+            parts=2,
         ),
     )
 
@@ -54,12 +57,18 @@ def test_a_sample_sheet_is_templated_whole_and_keeps_its_columns() -> None:
     operator.render_template_fields({"ds": "2026-11-22", "task": operator})
 
     assert given == SampleSheet(
-        "s3://bucket/{{ ds }}.tsv", run_setting_id="{sample}", parameters={"reads": "s3://{{ ds }}/{cram}"}
+        "s3://bucket/{{ ds }}.tsv",
+        run_setting_id="{sample}",
+        parameters={"reads": "s3://{{ ds }}/{cram}"},
+        part=1,
+        parts=2,
     )
     assert operator.batch_run_settings == SampleSheet(
         "s3://bucket/2026-11-22.tsv",
         run_setting_id="{sample}",
         parameters={"reads": "s3://2026-11-22/{cram}"},
+        part=1,
+        parts=2,
     )
 
 
@@ -110,8 +119,10 @@ def test_a_sample_sheet_is_shown_with_its_arguments() -> None:
 @pytest.mark.skipif(not hasattr(serde, "allow_class"), reason="new in Airflow 3.3")
 def test_a_sample_sheet_goes_through_xcom() -> None:
     sheet = SampleSheet("s3://bucket/cohort.tsv", run_setting_id="{sample}", parameters={"reads": "{cram}"})
+    parts = [replace(sheet, part=part, parts=2) for part in range(2)]
 
     assert serde.deserialize(serde.serialize(sheet)) == sheet
+    assert serde.deserialize(serde.serialize(parts)) == parts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""The parts of a sample sheet that has more runs than a batch may have."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics_batch.exceptions import MAX_PROBLEMS, RunSettingsError
+from airflow_provider_omics_batch.run_batch.limits import MAX_RUNS, max_map_length
+
+if TYPE_CHECKING:
+    from airflow_provider_omics_batch.run_batch.sheets import BadRow
+
+
+def part_of(run_setting_id: Any, parts: int) -> int:
+    """
+    Return in which part a run is, counted from 0.
+
+    Its id alone tells, and not the place of its row: whatever becomes of the sheet from one read to the
+    next, no run is in two parts.
+    """
+    return _hash(run_setting_id) % parts
+
+
+def divide(rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]], max_runs: int) -> tuple[int, list[int]]:
+    """
+    Return how many parts a sheet needs, so that none has too many runs, and which of them have any.
+
+    :param rows: The number of each row with its run setting, or with what is wrong with the row.
+    :param max_runs: How many runs a part may have.
+    :raises RunSettingsError: Rows are bad, or ids are not unique, which no part alone would notice; or
+        there would be more parts than Airflow maps over.
+    """
+    if not 1 <= max_runs <= MAX_RUNS:
+        raise ValueError(f"max_runs is 1 to {MAX_RUNS:,}, not {max_runs!r}")
+    hashes = array("L", map(_hash, _checked_ids(rows)))
+    for parts in range(-(-len(hashes) // max_runs), max_map_length() + 1):
+        sizes = Counter(number % parts for number in hashes)
+        if max(sizes.values()) <= max_runs:
+            return parts, sorted(sizes)
+    raise RunSettingsError(
+        f"{len(hashes):,} runs make more parts of {max_runs:,} than Airflow maps over, "
+        f"[core] max_map_length = {max_map_length():,}"
+    )
+
+
+def _checked_ids(rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]]) -> Iterable[Any]:
+    first_rows: dict[Any, int] = {}
+    problems: list[str] = []
+    for number, row in rows:
+        if not isinstance(row, Mapping):
+            problems.append(f"row {number} {row.what}")
+        elif (first := first_rows.setdefault(row["runSettingId"], number)) != number:
+            problems.append(
+                f"row {number}: runSettingId {row['runSettingId']!r} is already that of row {first}"
+            )
+        else:
+            yield row["runSettingId"]
+        if len(problems) >= MAX_PROBLEMS:
+            raise RunSettingsError(*problems, rest=f"What comes after row {number} has not been looked at")
+    if problems:
+        raise RunSettingsError(*problems)
+
+
+def _hash(run_setting_id: Any) -> int:
+    return zlib.crc32(str(run_setting_id).encode(errors="surrogatepass"))
