@@ -28,6 +28,9 @@ class BadRow(NamedTuple):
 
     what: str
 
+    def __str__(self) -> str:
+        return self.what
+
 
 #: A row's number in the file, as a spreadsheet counts (the header is row 1), and the row.
 NumberedRow = tuple[int, Row | BadRow]
@@ -36,6 +39,8 @@ NumberedRow = tuple[int, Row | BadRow]
 _BLOCK_BYTES = 2**20
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+_GZIP = b"\x1f\x8b"
 
 #: What is left of bytes that are no text.
 _UNDECODED = re.compile("[\ud800-\udfff]")
@@ -61,16 +66,31 @@ def read_rows(uri: str, columns: set[str], aws_conn_id: str | None) -> Iterator[
                 yield number, row
     except FileNotFoundError:
         raise RunSettingsError(f"There is no sample sheet at {uri}") from None
-    except gzip.BadGzipFile as error:
-        raise RunSettingsError(f"Sample sheet {uri} is not what .gz in its name promises: {error}") from error
     except (_BadSheetError, EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
         if not number:
             raise RunSettingsError(f"Sample sheet {uri}: {error}") from error
-        yield number + 1, BadRow(f"and those behind it cannot be read: {error}")
+        yield number + 1, BadRow(f"this and the rows behind it cannot be read: {error}")
 
 
 class _BadSheetError(Exception):
     """The sheet has a fault that makes all of its rows useless."""
+
+
+class _Raw(io.RawIOBase):
+    """
+    Any file-like object, as a file of Python's own.
+
+    Of others, a text stream asks at each line whether they are closed, which takes longer than the line.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return int(self._file.readinto(buffer))
 
 
 @contextmanager
@@ -80,9 +100,11 @@ def _open(uri: str, aws_conn_id: str | None) -> Iterator[IO[str]]:
 
     path = ObjectStoragePath(uri, conn_id=aws_conn_id if uri.startswith("s3://") else None)
     with path.open("rb", block_size=_BLOCK_BYTES) as raw:
-        data: Any = io.BufferedReader(raw)
+        data = io.BufferedReader(_Raw(raw))
         if uri.endswith(".gz"):
-            data = gzip.GzipFile(fileobj=data)
+            data = io.BufferedReader(_Raw(gzip.GzipFile(fileobj=data)))
+        elif data.peek(2).startswith(_GZIP):
+            raise _BadSheetError("it is compressed by gzip; give it a name that ends in .gz")
         # Spreadsheet programs put a byte order mark in front. Bytes that are no text are found row by row.
         if data.peek(2).startswith(_UTF_16):
             encoding, errors = "utf-16", "surrogatepass"
@@ -106,14 +128,14 @@ def _read_delimited(delimiter: str, text: IO[str], columns: set[str]) -> Iterato
     rows = _read_cells(csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True))
     number, header = next(rows, (1, []))
     if isinstance(header, BadRow):
-        raise _BadSheetError(f"row {number} {header.what}")
+        raise _BadSheetError(f"row {number} {header}")
     _check_header(header, columns)
     width = len(header)
     for number, cells in rows:
         if isinstance(cells, BadRow):
             yield number, cells
         elif len(cells) != width:
-            yield number, BadRow(f"has {len(cells)} cells under {width} columns")
+            yield number, _wrong_length(len(cells), width, delimiter)
         else:
             yield number, dict(zip(header, cells, strict=True))
 
@@ -137,6 +159,11 @@ def _read_cells(reader: Any) -> Iterator[tuple[int, list[str] | BadRow]]:
             yield number, cells if _is_text("".join(cells)) else _NO_TEXT
 
 
+def _wrong_length(length: int, width: int, delimiter: str) -> BadRow:
+    hint = f"; a cell with a {delimiter!r} inside must be quoted" if length > width else ""
+    return BadRow(f"has {length} cells under {width} columns{hint}")
+
+
 def _open_quote(first_line: int, last_line: int) -> BadRow:
     # Where it was opened by mistake, it takes the rows up to the next quote for a part of itself.
     return BadRow(
@@ -152,7 +179,7 @@ def _is_text(text: str) -> bool:
 def _check_header(header: list[str], columns: set[str]) -> None:
     named = [name for name in header if name]
     if any("\0" in name for name in named):
-        raise _BadSheetError(f"row 1 {_NO_TEXT.what}")
+        raise _BadSheetError(f"its header {_NO_TEXT}")
     if len(named) == 1 and (found := re.search(r"[;,\t|]", named[0])):
         raise _BadSheetError(
             f"its only column is {named[0]!r}: is it separated by {found[0]!r}? "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from botocore.model import ServiceModel
@@ -60,8 +61,16 @@ class GivenSettings(NamedTuple):
     numbered: Iterable[tuple[int, RunSetting | BadRow]]
 
 
-#: A run setting in which nothing is wrong, and the JSON that HealthOmics gets of it.
-CheckedSetting = tuple[RunSetting, bytes]
+class CheckedSetting(NamedTuple):
+    """A run setting in which nothing is wrong, also as the JSON that HealthOmics gets."""
+
+    setting: RunSetting
+    encoded: bytes
+
+    @property
+    def run_setting_id(self) -> str:
+        return str(self.setting["runSettingId"])
+
 
 _S3_BUCKET = re.compile(r"s3://[^/]+")
 _S3_OBJECT = re.compile(r"s3://[^/]+/.{1,740}$")
@@ -166,28 +175,23 @@ class RequestChecker:
         :param default_parameters: ``defaultRunSetting.parameters``, which each run's own are merged with.
         :raises RunSettingsError: After the last run setting, or after 20 bad ones, with a sentence for each.
         """
-        check, (noun, numbered) = self._compile_check(default_parameters), given
+        check, numbered = self._compile_check(default_parameters), iter(given.numbered)
         first_numbers: dict[str, int] = {}
         problems: list[str] = []
-        for count, (number, setting) in enumerate(numbered, start=1):
-            place = f"{noun} {number}"
-            if count > MAX_RUNS:
-                problems.append(
-                    f"{place}: a batch has at most {MAX_RUNS:,} runs; submit the rest as another batch"
-                )
-                break
-            if isinstance(setting, BadRow):
-                problems.append(f"{place} {setting.what}")
-            elif not isinstance(found := check(setting), bytes):
-                problems += [f"{place}: {problem}" for problem in found]
-            elif (first := first_numbers.setdefault(setting["runSettingId"], number)) != number:
-                problems.append(
-                    f"{place}: runSettingId {setting['runSettingId']!r} is already that of {noun} {first}"
-                )
+        for number, setting in islice(numbered, MAX_RUNS):
+            place = f"{given.noun} {number}"
+            if not isinstance(checked := check(setting), CheckedSetting):
+                problems += [f"{place}: {problem}" for problem in checked]
+            elif (first := first_numbers.setdefault(own_id := checked.run_setting_id, number)) != number:
+                problems.append(f"{place}: runSettingId {own_id!r} is already that of {given.noun} {first}")
             else:
-                yield setting, found
+                yield checked
             if len(problems) >= MAX_PROBLEMS:
                 raise RunSettingsError(*problems, rest=f"What comes after {place} has not been looked at")
+        problems += [
+            f"{given.noun} {number}: a batch has at most {MAX_RUNS:,} runs; submit the rest as another batch"
+            for number, _ in islice(numbered, 1)
+        ]
         if problems:
             raise RunSettingsError(*problems)
         if not first_numbers:
@@ -195,23 +199,25 @@ class RequestChecker:
 
     def _compile_check(
         self, default_parameters: Mapping[str, Any]
-    ) -> Callable[[Any], bytes | Sequence[Problem]]:
-        """Return a function that returns a run setting as JSON, or what is wrong with it."""
+    ) -> Callable[[Any], CheckedSetting | Sequence[Problem | BadRow]]:
+        """Return a function that returns a run setting checked, or what is wrong with it."""
         check_shape = compile_check(self._model.shape_for("InlineSetting"))
         default_size = len(json_bytes(default_parameters))
 
-        def check(setting: Any) -> bytes | Sequence[Problem]:
+        def check(setting: Any) -> CheckedSetting | Sequence[Problem | BadRow]:
+            if isinstance(setting, BadRow):
+                return [setting]
             if problems := [*check_shape(setting), *_problems_beyond_model(setting)]:
                 return problems
             try:
-                encoded = json_bytes(setting)
+                checked = CheckedSetting(setting, json_bytes(setting))
             except (TypeError, ValueError):
                 return check_json(setting)
             # Few runs come near the limit, so the exact sum is worth its cost only then.
-            if default_size + len(encoded) > MAX_PARAMETERS_BYTES:
+            if default_size + len(checked.encoded) > MAX_PARAMETERS_BYTES:
                 parameters = {**default_parameters, **(setting.get("parameters") or {})}
-                return _check_size(parameters) or encoded
-            return encoded
+                return _check_size(parameters) or checked
+            return checked
 
         return check
 

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 
-#: Parts are sent straight from the file, and not by the CRT, which would take memory as it pleases.
-_TRANSFER = TransferConfig(preferred_transfer_client="classic")
+#: For flat memory: parts are sent straight from the file, few at a time, and not by the CRT, which takes
+#: what it pleases.
+_TRANSFER = TransferConfig(max_concurrency=2, preferred_transfer_client="classic")
 
 
 class Staged(NamedTuple):

@@ -115,7 +115,11 @@ def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path: Path) -> None:
     ("name", "content", "bad"),
     [
         ("c.csv", "sample,cram\nA,1.cram\nB\nC,3.cram\n", (3, BadRow("has 1 cells under 2 columns"))),
-        ("c.csv", "sample,cram\nA,1.cram\nB,2,2\n", (3, BadRow("has 3 cells under 2 columns"))),
+        (
+            "c.csv",
+            "sample,cram\nA,1.cram\nB,2,2\n",
+            (3, BadRow("has 3 cells under 2 columns; a cell with a ',' inside must be quoted")),
+        ),
         (
             "c.csv",
             'sample,cram\nA,1.cram\n"B" x,2.cram\nC,3.cram\n',
@@ -155,10 +159,11 @@ def test_a_line_that_is_not_json_is_a_bad_row(tmp_path: Path) -> None:
         ("c.csv.gz", gzip.compress(b"sample\nA\n")[:-12], "end-of-stream"),
         ("c.xlsx", "PK", "does not tell its format"),
         ("c.csv", "sample,größe\nA,1\n".encode("latin-1"), "row 1 is not text in UTF-8"),
-        ("c.tsv", "sample\nA\n".encode("utf-16-le"), "row 1 is not text in UTF-8, nor in UTF-16 with"),
+        ("c.tsv", "sample\nA\n".encode("utf-16-le"), "its header is not text in UTF-8, nor in UTF-16 with"),
         ("c.csv", 'sample,"cram\nA,1\nB,2"\n', "row 1 has a quote that goes on from line 1 to line 3"),
         ("c.csv", '"sample" x\nA\n', "row 1 cannot be read: ',' expected"),
-        ("c.csv.gz", "sample\nA\n", "is not what .gz in its name promises: Not a gzipped file"),
+        ("c.csv", gzip.compress(b"sample\nA\n"), "it is compressed by gzip; give it a name that ends in .gz"),
+        ("c.csv.gz", "sample\nA\n", "Not a gzipped file"),
     ],
 )
 def test_a_sheet_of_no_use_is_refused_with_the_reason(
@@ -246,6 +251,7 @@ def test_a_row_in_another_encoding_is_a_bad_row(tmp_path: Path, name: str, conte
             ],
             "end-of-stream",
         ),
+        ("c.csv.gz", gzip.compress(b"sample\n" + b"A\n" * 50_000) + b"more", "Not a gzipped file"),
         ("c.csv", "sample\nA\n".encode("utf-16") + b"B", "truncated data"),
     ],
 )
@@ -256,7 +262,7 @@ def test_a_sheet_that_breaks_off_has_a_bad_row_at_its_end(
 
     assert not any(isinstance(row, BadRow) for _, row in rows)
     assert number == len(rows) + 2
-    assert last.what.startswith("and those behind it cannot be read: ")
+    assert last.what.startswith("this and the rows behind it cannot be read: ")
     assert told in last.what
 
 
