@@ -1,12 +1,10 @@
-"""The whole life of a batch on the emulator, watched in simulated time: days pass in a second."""
+"""The whole life of a batch on the emulator, watched in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import math
-import selectors
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +13,11 @@ import boto3
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from airflow_provider_omics_batch.emulator import ManualClock, Settings, omics_backends, register
+from airflow_provider_omics_batch.emulator import Settings, omics_backends, register
 from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.fail_fast import FailFast
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
+from tests.virtual_time import EPOCH, VirtualLoop
 
 REGION = "eu-west-1"
 BUCKET = "cohort-bucket"
@@ -48,19 +47,19 @@ def watch_simulated_batch(
 ) -> Life:
     """Let the emulator run a batch, and watch it until it has ended."""
     register()
-    clock = ManualClock()
+    loop = VirtualLoop()
     with mock_aws():
-        omics_backends[DEFAULT_ACCOUNT_ID][REGION].configure(settings, clock)
+        omics_backends[DEFAULT_ACCOUNT_ID][REGION].configure(settings, lambda: EPOCH + loop.time())
         client = _SimulatedClient()
-        batch_id, began = _start(client.omics, runs), clock()
+        batch_id = _start(client.omics, runs)
         watching = watch_run_batch(
             PatientClient(client, log), batch_id, poll_interval=poll_interval, log=log, fail_fast=fail_fast
         )
-        with asyncio.Runner(loop_factory=lambda: _SimulatedLoop(clock)) as runner:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
             status = runner.run(watching).status
         processed_at = client.omics.get_batch(batchId=batch_id).get("processedTime")
-    seen_at = clock() - began
-    ended_at = processed_at.timestamp() - began if processed_at else seen_at
+    seen_at = loop.time()
+    ended_at = processed_at.timestamp() - EPOCH if processed_at else seen_at
     return Life(client.calls, status, ended_at, seen_at)
 
 
@@ -73,29 +72,6 @@ class _SimulatedClient:
         self.calls[operation] += 1
         answer: dict[str, Any] = getattr(self.omics, operation)(**parameters)
         return answer
-
-
-class _SimulatedLoop(asyncio.SelectorEventLoop):
-    """An event loop that skips the time in which nothing happens."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-        self._began = clock()
-        super().__init__(_SkippingSelector(clock))
-
-    def time(self) -> float:
-        return self._clock() - self._began
-
-
-class _SkippingSelector(selectors.SelectSelector):
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def select(self, timeout: float | None = None) -> Any:
-        # Seconds since the epoch are too large for steps of less than a microsecond.
-        self._clock.advance(math.ceil((timeout or 0) * 1e3) / 1e3)
-        return super().select(0)
 
 
 def _client(service: str) -> Any:

@@ -34,9 +34,19 @@ Check = Callable[[Any], Sequence[Problem]]
 
 FINE: Sequence[Problem] = ()
 
+#: Nearly all are dicts, and of an abstract class alone it takes longer to know.
+_OBJECTS = (dict, Mapping)
+
+# Made once: with such arguments, json.dumps would make one at each call.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 def compile_check(shape: Shape) -> Check:
-    """Return the check for values of ``shape``, made once and cheap to call for 100,000 values."""
+    """
+    Return the check for values of ``shape``, made once and cheap to call for 100,000 values.
+
+    Of a document it tells only whether it is an object; what is in it, :func:`check_json` does.
+    """
     if getattr(shape, "is_document_type", False):
         return _check_document
     compiler = _COMPILERS.get(shape.type_name)
@@ -49,7 +59,18 @@ def json_bytes(value: Any) -> bytes:
 
     :raises TypeError, ValueError: JSON has no form for it (a date, NaN).
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
+
+
+def check_json(members: Mapping[str, Any]) -> Sequence[Problem]:
+    """Return which members JSON has no form for, and why."""
+    problems = []
+    for name, value in members.items():
+        try:
+            json_bytes(value)
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(str(name), f"cannot be written as JSON: {error}"))
+    return problems
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -65,19 +86,14 @@ def _compile_structure(shape: Any) -> Check:
     required = tuple(shape.required_members)
 
     def check(value: Any) -> Sequence[Problem]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, _OBJECTS):
             return [Problem("", f"must be an object, not {_kind(value)}")]
         problems = [Problem(name, "is missing") for name in required if name not in value]
         for name, member in value.items():
-            if name in checks:
-                problems += _below(name, checks[name](member))
-            else:
-                problems.append(
-                    Problem(
-                        str(name),
-                        f"is not known to botocore {botocore_version}; {did_you_mean(str(name), checks)}",
-                    )
-                )
+            if name not in checks:
+                problems.append(_unknown(str(name), checks))
+            elif found := checks[name](member):
+                problems += _below(name, found)
         return problems
 
     return check
@@ -85,14 +101,15 @@ def _compile_structure(shape: Any) -> Check:
 
 def _compile_list(shape: Any) -> Check:
     check_member = compile_check(shape.member)
-    check_size = _compile_size(shape, "entries")
+    least, most = _limits(shape)
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, list | tuple):
             return [Problem("", f"must be a list, not {_kind(value)}")]
-        problems = list(check_size(len(value)))
+        problems = [] if least <= len(value) <= most else [_wrong_size(len(value), least, most, "entries")]
         for index, member in enumerate(value):
-            problems += _below(f"[{index}]", check_member(member))
+            if found := check_member(member):
+                problems += _below(f"[{index}]", found)
         return problems
 
     return check
@@ -102,27 +119,29 @@ def _compile_map(shape: Any) -> Check:
     check_key, check_value = compile_check(shape.key), compile_check(shape.value)
 
     def check(value: Any) -> Sequence[Problem]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, _OBJECTS):
             return [Problem("", f"must be an object, not {_kind(value)}")]
         problems: list[Problem] = []
         for key, member in value.items():
-            problems += _below(f"key {key!r}", check_key(key))
-            problems += _below(f"{key!r}", check_value(member))
+            if found := check_key(key):
+                problems += _below(f"key {key!r}", found)
+            if found := check_value(member):
+                problems += _below(f"{key!r}", found)
         return problems
 
     return check
 
 
 def _compile_string(shape: Any) -> Check:
-    check_size = _compile_size(shape, "characters")
+    least, most = _limits(shape)
     matches = _compile_pattern(shape.metadata.get("pattern"))
     pattern, allowed = shape.metadata.get("pattern"), shape.enum
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, str):
             return [Problem("", f"must be a string, not {_shown(value)}")]
-        if problems := check_size(len(value)):
-            return problems
+        if not least <= len(value) <= most:
+            return [_wrong_size(len(value), least, most, "characters")]
         if allowed and value not in allowed:
             return [Problem("", f"is {value!r}, which is none of {', '.join(allowed)}")]
         if not matches(value):
@@ -133,7 +152,7 @@ def _compile_string(shape: Any) -> Check:
 
 
 def _compile_integer(shape: Any) -> Check:
-    low, high = shape.metadata.get("min", float("-inf")), shape.metadata.get("max", float("inf"))
+    low, high = _limits(shape, float("-inf"))
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -145,18 +164,15 @@ def _compile_integer(shape: Any) -> Check:
     return check
 
 
-def _compile_size(shape: Any, unit: str) -> Callable[[int], Sequence[Problem]]:
-    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", float("inf"))
+def _limits(shape: Any, least: float = 0) -> tuple[float, float]:
+    return shape.metadata.get("min", least), shape.metadata.get("max", float("inf"))
 
-    def check(size: int) -> Sequence[Problem]:
-        if least <= size <= most:
-            return FINE
-        if size == 0:
-            return [Problem("", "is empty")]
-        allowed = f"{least} to {most}" if least != most else f"exactly {most}"
-        return [Problem("", f"has {size} {unit}, allowed are {allowed}")]
 
-    return check
+def _wrong_size(size: int, least: float, most: float, unit: str) -> Problem:
+    if size == 0:
+        return Problem("", "is empty")
+    allowed = f"{least} to {most}" if least != most else f"exactly {most}"
+    return Problem("", f"has {size} {unit}, allowed are {allowed}")
 
 
 def _compile_pattern(pattern: str | None) -> Callable[[str], object]:
@@ -177,13 +193,13 @@ def _compile_pattern(pattern: str | None) -> Callable[[str], object]:
 
 
 def _check_document(value: Any) -> Sequence[Problem]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _OBJECTS):
         return [Problem("", f"must be an object, not {_kind(value)}")]
-    try:
-        json_bytes(value)
-    except (TypeError, ValueError) as error:
-        return [Problem("", f"cannot be written as JSON: {error}")]
     return FINE
+
+
+def _unknown(name: str, known: Iterable[str]) -> Problem:
+    return Problem(name, f"is not known to botocore {botocore_version}; {did_you_mean(name, known)}")
 
 
 def _below(name: str, problems: Sequence[Problem]) -> Sequence[Problem]:

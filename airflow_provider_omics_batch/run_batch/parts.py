@@ -12,7 +12,7 @@ from airflow_provider_omics_batch.exceptions import MAX_PROBLEMS, RunSettingsErr
 from airflow_provider_omics_batch.run_batch.limits import MAX_RUNS, max_map_length
 
 if TYPE_CHECKING:
-    from airflow_provider_omics_batch.run_batch.sheets import BadRow
+    from airflow_provider_omics_batch.run_batch.rows import BadRow
 
 
 def part_of(run_setting_id: Any, parts: int) -> int:

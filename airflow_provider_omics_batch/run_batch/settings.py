@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from botocore.model import ServiceModel
 
 from airflow_provider_omics_batch.exceptions import MAX_PROBLEMS, RunSettingsError
 from airflow_provider_omics_batch.run_batch.limits import MAX_PARAMETERS_BYTES, MAX_RUNS
-from airflow_provider_omics_batch.run_batch.model import Problem, compile_check, did_you_mean, json_bytes
-from airflow_provider_omics_batch.run_batch.sheets import BadRow, SampleSheet
+from airflow_provider_omics_batch.run_batch.model import (
+    FINE,
+    Problem,
+    check_json,
+    compile_check,
+    did_you_mean,
+    json_bytes,
+)
+from airflow_provider_omics_batch.run_batch.rows import BadRow
+from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 
 RunSetting = dict[str, Any]
 
@@ -40,8 +48,20 @@ class Once:
         return f"<{type(self._items).__name__}>"
 
 
-#: Where a run setting stands ("row 17"), for error messages, and the setting.
-Placed = tuple[str, RunSetting | BadRow]
+class GivenSettings(NamedTuple):
+    """
+    Run settings as they are given.
+
+    :param noun: What one is called in error messages, before its number: "row".
+    :param numbered: Each with its number.
+    """
+
+    noun: str
+    numbered: Iterable[tuple[int, RunSetting | BadRow]]
+
+
+#: A run setting in which nothing is wrong, and the JSON that HealthOmics gets of it.
+CheckedSetting = tuple[RunSetting, bytes]
 
 _S3_BUCKET = re.compile(r"s3://[^/]+")
 _S3_OBJECT = re.compile(r"s3://[^/]+/.{1,740}$")
@@ -49,18 +69,16 @@ _S3_OBJECT = re.compile(r"s3://[^/]+/.{1,740}$")
 _UNION = ("inlineSettings", "s3UriSettings")
 
 
-def run_settings_of(given: Any, aws_conn_id: str | None = None) -> Iterator[Placed]:
+def run_settings_of(given: Any, aws_conn_id: str | None = None) -> GivenSettings:
     """
-    Yield each run setting with its place, from whatever an author may give as such.
+    Return the run settings out of whatever an author may give as such.
 
     :param given: ``{"inlineSettings": […]}``, an iterable of run settings, or a sample sheet.
     :param aws_conn_id: The connection by which a sheet in S3 is read.
     :raises RunSettingsError: It is nothing of the kind.
     """
     if isinstance(given, SampleSheet):
-        for number, row_setting in given.run_settings(aws_conn_id):
-            yield f"row {number}", row_setting
-        return
+        return GivenSettings("row", given.run_settings(aws_conn_id))
     if isinstance(given, Mapping):
         given = given["inlineSettings"]
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
@@ -68,8 +86,7 @@ def run_settings_of(given: Any, aws_conn_id: str | None = None) -> Iterator[Plac
             "batch_run_settings must be a SampleSheet, an iterable of run settings, "
             f'{{"inlineSettings": […]}} or {{"s3UriSettings": "s3://…"}}, not {given!r:.80}'
         )
-    for number, setting in enumerate(given, start=1):
-        yield f"run setting {number}", setting
+    return GivenSettings("run setting", enumerate(given, start=1))
 
 
 def staged_by_author(given: Any) -> str | None:
@@ -133,25 +150,27 @@ class RequestChecker:
         problems = []
         for name, value in members.items():
             if value is not None or name == "default_run_setting":
-                found = [*compile_check(shapes[_camel_case(name)])(value), *_problems_beyond_model(value)]
+                check = compile_check(shapes[_camel_case(name)])
+                found = [*check(value), *_problems_beyond_model(value)]
+                found += check_json(value) if isinstance(value, Mapping) else ()
                 problems += [f"{name}: {problem}" for problem in found]
         if problems:
             raise RunSettingsError(*problems)
 
     def checked(
-        self, placed: Iterable[Placed], default_parameters: Mapping[str, Any]
-    ) -> Iterator[RunSetting]:
+        self, given: GivenSettings, default_parameters: Mapping[str, Any]
+    ) -> Iterator[CheckedSetting]:
         """
         Yield the run settings that are good, and complain at the end about the others.
 
         :param default_parameters: ``defaultRunSetting.parameters``, which each run's own are merged with.
         :raises RunSettingsError: After the last run setting, or after 20 bad ones, with a sentence for each.
         """
-        check = compile_check(self._model.shape_for("InlineSetting"))
-        default_size = len(json_bytes(default_parameters))
-        seen: dict[str, str] = {}
+        check, (noun, numbered) = self._compile_check(default_parameters), given
+        first_numbers: dict[str, int] = {}
         problems: list[str] = []
-        for count, (place, setting) in enumerate(placed, start=1):
+        for count, (number, setting) in enumerate(numbered, start=1):
+            place = f"{noun} {number}"
             if count > MAX_RUNS:
                 problems.append(
                     f"{place}: a batch has at most {MAX_RUNS:,} runs; submit the rest as another batch"
@@ -159,46 +178,69 @@ class RequestChecker:
                 break
             if isinstance(setting, BadRow):
                 problems.append(f"{place} {setting.what}")
-            elif found := [*check(setting), *_problems_beyond_model(setting)]:
+            elif not isinstance(found := check(setting), bytes):
                 problems += [f"{place}: {problem}" for problem in found]
-            elif (first := seen.setdefault(setting["runSettingId"], place)) != place:
+            elif (first := first_numbers.setdefault(setting["runSettingId"], number)) != number:
                 problems.append(
-                    f"{place}: runSettingId {setting['runSettingId']!r} is already that of {first}"
-                )
-            elif _merged_size(default_parameters, default_size, setting) > MAX_PARAMETERS_BYTES:
-                problems.append(
-                    f"{place}: parameters, with the default ones, are over {MAX_PARAMETERS_BYTES:,} bytes"
+                    f"{place}: runSettingId {setting['runSettingId']!r} is already that of {noun} {first}"
                 )
             else:
-                yield setting
+                yield setting, found
             if len(problems) >= MAX_PROBLEMS:
                 raise RunSettingsError(*problems, rest=f"What comes after {place} has not been looked at")
         if problems:
             raise RunSettingsError(*problems)
-        if not seen:
+        if not first_numbers:
             raise RunSettingsError("There is nothing to run: batch_run_settings is empty")
 
+    def _compile_check(
+        self, default_parameters: Mapping[str, Any]
+    ) -> Callable[[Any], bytes | Sequence[Problem]]:
+        """Return a function that returns a run setting as JSON, or what is wrong with it."""
+        check_shape = compile_check(self._model.shape_for("InlineSetting"))
+        default_size = len(json_bytes(default_parameters))
 
-def _problems_beyond_model(setting: Any) -> Iterator[Problem]:
-    """Yield what the documentation forbids and the model does not."""
-    if not isinstance(setting, Mapping):
-        return
+        def check(setting: Any) -> bytes | Sequence[Problem]:
+            if problems := [*check_shape(setting), *_problems_beyond_model(setting)]:
+                return problems
+            try:
+                encoded = json_bytes(setting)
+            except (TypeError, ValueError):
+                return check_json(setting)
+            # Few runs come near the limit, so the exact sum is worth its cost only then.
+            if default_size + len(encoded) > MAX_PARAMETERS_BYTES:
+                parameters = {**default_parameters, **(setting.get("parameters") or {})}
+                return _check_size(parameters) or encoded
+            return encoded
+
+        return check
+
+
+def _check_size(parameters: Mapping[str, Any]) -> Sequence[Problem]:
+    if len(json_bytes(parameters)) > MAX_PARAMETERS_BYTES:
+        return [Problem("parameters", f"have over {MAX_PARAMETERS_BYTES:,} bytes with the default ones")]
+    return FINE
+
+
+def _problems_beyond_model(setting: Any) -> Sequence[Problem]:
+    """Return what the documentation forbids and the model does not."""
+    if not isinstance(setting, dict | Mapping):
+        return FINE
+    problems = []
     output_uri = setting.get("outputUri")
     if isinstance(output_uri, str) and output_uri and not _S3_BUCKET.match(output_uri):
-        yield Problem("outputUri", f"must be of the form s3://bucket/prefix/, not {output_uri!r:.80}")
+        problems.append(
+            Problem("outputUri", f"must be of the form s3://bucket/prefix/, not {output_uri!r:.80}")
+        )
     if setting.get("workflowType") == "READY2RUN":
-        yield Problem("workflowType", "is READY2RUN, which HealthOmics does not run in batches; use StartRun")
+        problems.append(
+            Problem("workflowType", "is READY2RUN, which HealthOmics does not run in batches; use StartRun")
+        )
     if "cacheBehavior" in setting and "cacheId" not in setting:
-        yield Problem("cacheBehavior", "needs a cacheId beside it")
+        problems.append(Problem("cacheBehavior", "needs a cacheId beside it"))
+    return problems
 
 
 def _camel_case(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
-
-
-def _merged_size(default: Mapping[str, Any], default_size: int, setting: RunSetting) -> int:
-    own = setting.get("parameters") or {}
-    size = default_size + len(json_bytes(own))
-    # Few runs come near the limit, so the exact sum is worth its cost only then.
-    return size if size <= MAX_PARAMETERS_BYTES else len(json_bytes({**default, **own}))

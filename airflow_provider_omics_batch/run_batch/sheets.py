@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
-from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch.limits import MAX_RUNS
 from airflow_provider_omics_batch.run_batch.model import did_you_mean
 from airflow_provider_omics_batch.run_batch.parts import divide, part_of
+from airflow_provider_omics_batch.run_batch.rows import BadRow, Row, read_rows
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-#: A row by its column names.
-Row = Mapping[str, Any]
-
-
-class BadRow(NamedTuple):
-    """What is wrong with a row."""
-
-    what: str
-
-
-#: A row's number in the file, as a spreadsheet counts (the header is row 1), and the row.
-NumberedRow = tuple[int, Row | BadRow]
 
 _COLUMN = re.compile(r"\{([^{}]+)\}")
 
@@ -134,13 +115,13 @@ class SampleSheet:
             read as its name promises, or lacks a column that a template names.
         """
         members = {member: template for member, template in self._members().items() if template is not None}
-        fill, number = _compile(members), 0
-        for number, row in self._rows(_columns(members), aws_conn_id):
+        fill, number = _compile_members(members), 0
+        for number, row in read_rows(str(self.uri), _columns(members), aws_conn_id):
             if isinstance(row, BadRow):
                 yield number, row
                 continue
             try:
-                setting = _typed(fill(row))
+                setting = fill(row)
             except KeyError as missing:
                 yield number, BadRow(f"has no {missing.args[0]!r}; {did_you_mean(str(missing.args[0]), row)}")
             except _EmptyCellError as empty:
@@ -163,107 +144,6 @@ class SampleSheet:
             "engineSettings": self.engine_settings,
         }
 
-    def _rows(self, columns: set[str], aws_conn_id: str | None) -> Iterator[NumberedRow]:
-        read = _reader(str(self.uri))
-        try:
-            with _open(str(self.uri), aws_conn_id) as text:
-                yield from read(text, columns)
-        except FileNotFoundError:
-            raise RunSettingsError(f"There is no sample sheet at {self.uri}") from None
-        except UnicodeDecodeError as error:
-            raise RunSettingsError(f"Sample sheet {self.uri} is not UTF-8 text: {error}") from error
-        except (_BadSheetError, EOFError, zlib.error, OSError) as error:
-            raise RunSettingsError(f"Sample sheet {self.uri}: {error}") from error
-
-
-class _EmptyCellError(Exception):
-    """A row has no value where a text needs one; the column's name."""
-
-
-class _BadSheetError(Exception):
-    """The sheet has a fault that no row is to blame for."""
-
-
-@contextmanager
-def _open(uri: str, aws_conn_id: str | None) -> Iterator[IO[str]]:
-    # Behind it is fsspec with a filesystem for each kind of storage, which no Dag needs to be parsed.
-    from airflow.sdk import ObjectStoragePath
-
-    path = ObjectStoragePath(uri, conn_id=aws_conn_id if uri.startswith("s3://") else None)
-    with path.open("rb") as raw:
-        data = gzip.GzipFile(fileobj=raw) if uri.endswith(".gz") else raw
-        # A byte order mark is what spreadsheet programs put in front.
-        with io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:
-            yield text
-
-
-def _reader(uri: str) -> Callable[[IO[str], set[str]], Iterator[NumberedRow]]:
-    suffix = PurePosixPath(uri.removesuffix(".gz")).suffix.lower()
-    if suffix not in _READERS:
-        raise RunSettingsError(
-            f"{uri} does not tell its format: the name of a sample sheet ends in one of "
-            f"{', '.join(_READERS)}, each also with .gz behind it"
-        )
-    return _READERS[suffix]
-
-
-def _read_delimited(delimiter: str, text: IO[str], columns: set[str]) -> Iterator[NumberedRow]:
-    reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
-    rows = ((number, [cell.strip() for cell in cells]) for number, cells in enumerate(reader, start=1))
-    header = next((cells for _, cells in rows if any(cells)), [])
-    _check_header(header, columns)
-    number = 1
-    try:
-        for number, values in rows:
-            if any(values):
-                yield number, _row(header, values)
-    except csv.Error as error:
-        raise _BadSheetError(f"row {number + 1} cannot be read: {error}") from error
-
-
-def _row(header: list[str], values: list[str]) -> Row | BadRow:
-    if len(values) != len(header):
-        return BadRow(f"has {len(values)} cells under {len(header)} columns")
-    if any("\n" in value or "\r" in value for value in values):
-        # It would take the rows up to the next quote for a part of itself.
-        return BadRow("has a quote that is not closed on its line")
-    return dict(zip(header, values, strict=True))
-
-
-def _check_header(header: list[str], columns: set[str]) -> None:
-    named = [name for name in header if name]
-    if len(named) == 1 and (found := re.search(r"[;,\t|]", named[0])):
-        raise _BadSheetError(
-            f"its only column is {named[0]!r}: is it separated by {found[0]!r}? "
-            "A .csv is separated by commas, a .tsv by tabs"
-        )
-    if repeated := sorted({name for name in named if named.count(name) > 1}):
-        raise _BadSheetError(f"more than one column is called {', '.join(map(repr, repeated))}")
-    if named and (missing := sorted(columns.difference(named))):
-        raise _BadSheetError(
-            "; ".join(f"there is no column {name!r}, {did_you_mean(name, named)}" for name in missing)
-        )
-
-
-def _read_jsonl(text: IO[str], columns: set[str]) -> Iterator[NumberedRow]:
-    for number, line in enumerate(text, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield number, BadRow(f"is not JSON: {error}")
-        else:
-            yield number, row if isinstance(row, dict) else BadRow("is not a JSON object")
-
-
-_READERS: dict[str, Callable[[IO[str], set[str]], Iterator[NumberedRow]]] = {
-    ".csv": partial(_read_delimited, ","),
-    ".tsv": partial(_read_delimited, "\t"),
-    ".jsonl": _read_jsonl,
-    ".ndjson": _read_jsonl,
-}
-
 
 def _columns(template: Any) -> set[str]:
     """Return the columns that a template names, whatever its depth."""
@@ -274,36 +154,65 @@ def _columns(template: Any) -> set[str]:
     return set(_COLUMN.findall(template)) if isinstance(template, str) else set()
 
 
+def _compile_members(members: Mapping[str, Any]) -> Callable[[Row], dict[str, Any]]:
+    """Return a function that makes a row into a run setting, without the optional members it has not."""
+    fills = [(member, _compile(template), _TYPES.get(member)) for member, template in members.items()]
+
+    def fill_members(row: Row) -> dict[str, Any]:
+        setting = {}
+        for member, fill, typed in fills:
+            value = fill(row)
+            if value not in ("", None):
+                setting[member] = typed(value) if typed else value
+            elif member == "runSettingId":
+                setting[member] = value
+        return setting
+
+    return fill_members
+
+
 def _compile(template: Any) -> Callable[[Row], Any]:
     """Return a function that puts a row's values into a template, whatever its depth."""
     if isinstance(template, Mapping):
-        parts = {key: _compile(value) for key, value in template.items()}
-        return lambda row: {key: fill(row) for key, fill in parts.items()}
+        parts = [(key, _compile(value)) for key, value in template.items()]
+        return lambda row: {key: fill(row) for key, fill in parts}
     if isinstance(template, list | tuple):
         fills = [_compile(value) for value in template]
         return lambda row: [fill(row) for fill in fills]
     if not isinstance(template, str) or not _COLUMN.search(template):
         return lambda row: template
     if whole := _COLUMN.fullmatch(template):
-        column = whole[1]
-        return lambda row: row[column]
-    return lambda row: _COLUMN.sub(lambda found: _text(row, found[1]), template)
+        return itemgetter(whole[1])
+    return _compile_text(template)
 
 
-def _text(row: Row, column: str) -> str:
-    """Return a value as a part of a longer text, which without it would be a path to nowhere."""
-    if row[column] in (None, ""):
-        raise _EmptyCellError(column)
-    return str(row[column])
+def _compile_text(template: str) -> Callable[[Row], str]:
+    """Return a function for a text with values inside, which without one would be a path to nowhere."""
+    columns = _COLUMN.findall(template)
+    text = _COLUMN.sub("%s", template.replace("%", "%%"))
+
+    def fill(row: Row) -> str:
+        values = tuple([row[column] for column in columns])
+        if "" in values or None in values:
+            raise _EmptyCellError(next(column for column in columns if row[column] in ("", None)))
+        return text % values
+
+    return fill
 
 
-def _typed(setting: dict[str, Any]) -> dict[str, Any]:
-    """Give each member the type it has in the API, and leave out the optional ones that a row has not."""
-    for member, value in list(setting.items()):
-        if value in ("", None) and member != "runSettingId":
-            del setting[member]
-        elif member in ("runSettingId", "name", "outputUri", "outputBucketOwnerId") and value is not None:
-            setting[member] = str(value)
-        elif member == "priority" and isinstance(value, str) and value.isdecimal():
-            setting[member] = int(value)
-    return setting
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+#: Makes a value what it is in the API, where CSV has only text, and JSON perhaps a number.
+_TYPES: Mapping[str, Callable[[Any], Any]] = {
+    "runSettingId": str,
+    "name": str,
+    "outputUri": str,
+    "outputBucketOwnerId": str,
+    "priority": _number,
+}
+
+
+class _EmptyCellError(Exception):
+    """A row has no value where a text needs one; the column's name."""

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import IO, Any, NamedTuple
 
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
-from airflow_provider_omics_batch.run_batch.model import json_bytes
+
+#: Parts are sent straight from the file, and not by the CRT, which would take memory as it pleases.
+_TRANSFER = TransferConfig(preferred_transfer_client="classic")
 
 
 class Staged(NamedTuple):
@@ -51,32 +54,34 @@ def under(staging_uri: str, *names: str) -> str:
     return "/".join((staging_uri.rstrip("/"), *names))
 
 
-def stage_settings(settings: Iterable[dict[str, Any]], staging_uri: str, s3_client: Any) -> Staged:
+def stage_settings(settings: Iterable[bytes], staging_uri: str, s3_client: Any) -> Staged:
     """
     Write run settings as one JSON array to S3.
 
     The key is the content's digest: an object that is there is the right one and is left alone, since
     HealthOmics fails a batch whose settings object changes after the submission.
 
-    :param settings: Written as they come, so that 100,000 of them never are in memory together.
+    An upload that fails or is interrupted leaves no parts behind.
+
+    :param settings: As JSON. Written as they come, so that 100,000 of them never are in memory together.
     :param staging_uri: ``s3://bucket/prefix/``
     """
-    with tempfile.TemporaryFile() as file:
+    with tempfile.NamedTemporaryFile() as file:
         digest, total = write_json_array(settings, file)
         uri = under(staging_uri, "run-settings", f"{digest}.json")
         bucket, key = split_s3_uri(uri)
         if not _exists(s3_client, bucket, key):
-            file.seek(0)
-            s3_client.upload_fileobj(file, bucket, key, ExtraArgs={"ContentType": "application/json"})
+            file.flush()
+            _upload(file.name, bucket, key, s3_client)
     return Staged(uri, total, digest)
 
 
-def write_json_array(settings: Iterable[dict[str, Any]], file: IO[bytes]) -> tuple[str, int]:
+def write_json_array(settings: Iterable[bytes], file: IO[bytes]) -> tuple[str, int]:
     """Write run settings as they come, and return their digest and how many there are."""
     digest = hashlib.sha256()
     before, total = b"[\n", 0
     for total, setting in enumerate(settings, start=1):  # noqa: B007
-        line = before + json_bytes(setting)
+        line = before + setting
         file.write(line)
         digest.update(line)
         before = b",\n"
@@ -100,6 +105,11 @@ def read_json_array(uri: str, s3_client: Any) -> Iterator[Any]:
             yield from ijson.items(body, "item", use_float=True)
         except JSONError as error:
             raise RunSettingsError(f"{uri} is no JSON array of run settings: {error}") from error
+
+
+def _upload(name: str, bucket: str, key: str, s3_client: Any) -> None:
+    with create_transfer_manager(s3_client, _TRANSFER) as manager:
+        manager.upload(name, bucket, key, extra_args={"ContentType": "application/json"}).result()
 
 
 def _exists(s3_client: Any, bucket: str, key: str) -> bool:

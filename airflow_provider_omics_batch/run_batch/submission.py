@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +15,8 @@ from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch.identity import digest_of
 from airflow_provider_omics_batch.run_batch.limits import MAX_INLINE_RUNS
 from airflow_provider_omics_batch.run_batch.settings import (
+    CheckedSetting,
+    GivenSettings,
     RequestChecker,
     RunSetting,
     merged,
@@ -87,14 +89,17 @@ class Submission:
             given: Any = read_json_array(uri, self.s3_client())
         else:
             given = self.batch_run_settings
-        placed = run_settings_of(given, self.aws_conn_id)
-        wanted = (one for one in placed if isinstance(one[1], dict) and is_wanted(one[1].get("runSettingId")))
+        noun, numbered = run_settings_of(given, self.aws_conn_id)
+        wanted = (
+            one for one in numbered if isinstance(one[1], dict) and is_wanted(one[1].get("runSettingId"))
+        )
         first = next(wanted, None)
         if first is None:
             raise RunSettingsError(
                 "batch_run_settings has changed: it has none of the runs any more that are to be sent again"
             )
-        return self._prepared(checker.checked(chain([first], wanted), self._default_parameters))
+        again = GivenSettings(noun, chain([first], wanted))
+        return self._prepared(checker.checked(again, self._default_parameters))
 
     def digest(self) -> str:
         """
@@ -106,7 +111,7 @@ class Submission:
         if isinstance(settings, str):
             return self._digest(settings)
         with Path(os.devnull).open("wb") as nowhere:
-            return self._digest(write_json_array(settings, nowhere)[0])
+            return self._digest(write_json_array(_as_json(settings), nowhere)[0])
 
     def preview(self) -> tuple[RunSetting | str, int | None]:
         """
@@ -119,7 +124,7 @@ class Submission:
         settings = self._checked()
         if isinstance(settings, str):
             return settings, None
-        first = next(settings)
+        first, _ = next(settings)
         return merged(self.members["default_run_setting"], first), 1 + sum(1 for _ in settings)
 
     @property
@@ -134,7 +139,7 @@ class Submission:
         checker.check_request(self.members)
         return checker
 
-    def _checked(self) -> Iterator[RunSetting] | str:
+    def _checked(self) -> Iterator[CheckedSetting] | str:
         """Return the checked run settings, or their URI where the author has staged them."""
         checker = self._checker()
         if uri := staged_by_author(self.batch_run_settings):
@@ -142,23 +147,28 @@ class Submission:
         given = run_settings_of(self.batch_run_settings, self.aws_conn_id)
         return checker.checked(given, self._default_parameters)
 
-    def _prepared(self, settings: Iterator[RunSetting]) -> Prepared:
+    def _prepared(self, settings: Iterator[CheckedSetting]) -> Prepared:
         first = list(islice(settings, MAX_INLINE_RUNS + 1))
         if len(first) > MAX_INLINE_RUNS:
             staged = self._stage(chain(first, settings))
             return Prepared({"s3UriSettings": staged.uri}, staged.total, self._digest(staged.digest))
         with Path(os.devnull).open("wb") as nowhere:
-            content, total = write_json_array(first, nowhere)
-        return Prepared({"inlineSettings": first}, total, self._digest(content))
+            content, total = write_json_array(_as_json(first), nowhere)
+        inline = [setting for setting, _ in first]
+        return Prepared({"inlineSettings": inline}, total, self._digest(content))
 
     def _digest(self, content: str) -> str:
         request = {name: value for name, value in self.members.items() if name != "request_id"}
         return digest_of(request, content)
 
-    def _stage(self, settings: Iterator[RunSetting]) -> Staged:
+    def _stage(self, settings: Iterable[CheckedSetting]) -> Staged:
         if not self.staging_uri:
             raise RunSettingsError(
                 f"More than {MAX_INLINE_RUNS} run settings do not fit into the request; "
                 "set staging_uri='s3://bucket/prefix/', where roleArn may read and this task may write"
             )
-        return stage_settings(settings, self.staging_uri, self.s3_client())
+        return stage_settings(_as_json(settings), self.staging_uri, self.s3_client())
+
+
+def _as_json(settings: Iterable[CheckedSetting]) -> Iterator[bytes]:
+    return (encoded for _, encoded in settings)

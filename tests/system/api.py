@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ class LogLine(NamedTuple):
     level: str
     logger: str
     text: str
+    time: datetime | None
 
 
 class AirflowApi:
@@ -73,9 +75,15 @@ class AirflowApi:
     def task_states(self, dag_id: str, run_id: str) -> dict[str, list[str | None]]:
         """Return the states of each task's instances."""
         states: dict[str, list[str | None]] = {}
-        for instance in self._get(f"{_dag_run(dag_id, run_id)}/taskInstances")["task_instances"]:
+        for instance in self.task_instances(dag_id, run_id):
             states.setdefault(instance["task_id"], []).append(instance["state"])
         return states
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow shows of the task instances of a Dag run."""
+        path = f"{_dag_run(dag_id, run_id)}/taskInstances"
+        instances: list[dict[str, Any]] = self._get(path)["task_instances"]
+        return instances
 
     def set_task_state(
         self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int | None = None
@@ -110,7 +118,12 @@ class AirflowApi:
                 raise
             return []
         return [
-            LogLine(entry.get("level") or "", entry.get("logger") or "", entry["event"])
+            LogLine(
+                entry.get("level") or "",
+                entry.get("logger") or "",
+                entry["event"],
+                datetime.fromisoformat(entry["timestamp"]) if entry.get("timestamp") else None,
+            )
             for entry in content
             if isinstance(entry, dict)
         ]
@@ -120,6 +133,11 @@ class AirflowApi:
     ) -> Any:
         path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         return self._get(path, map_index=str(map_index))["value"]
+
+    def xcom_keys(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """Return under which keys a task has published something."""
+        entries = self._get(f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries")["xcom_entries"]
+        return [entry["key"] for entry in entries]
 
     def _get(self, path: str, **query: str) -> Any:
         try:

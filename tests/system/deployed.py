@@ -60,6 +60,7 @@ class Deployment:
 
     :param database: Airflow's; ``None`` where it is SQLite, with one triggerer.
     :param triggerers: By the ids of their jobs; known on PostgreSQL only.
+    :param patience: Seconds; how long to wait for anything.
     """
 
     services: Services
@@ -69,6 +70,7 @@ class Deployment:
     database: Database | None
     triggerers: dict[int, Service] = field(default_factory=dict)
     runs: list[DagRun] = field(default_factory=list)
+    patience: float = PATIENCE
 
     @property
     def postgres(self) -> Database:
@@ -76,7 +78,7 @@ class Deployment:
         return self.database
 
     def wait_for(self, condition: Callable[[], bool], what: str, every: float = 0.25) -> None:
-        self.services.wait_for(condition, what, PATIENCE, every)
+        self.services.wait_for(condition, what, self.patience, every)
 
     def start_triggerer(self) -> int:
         """Start one more triggerer, and return the id of its job."""

@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -90,7 +91,11 @@ class Emulator:
 
     def calls(self, operation: str) -> int:
         """Return how often an operation was called."""
-        return int(self._control("GET", "calls").json().get(operation, 0))
+        return self.all_calls()[operation]
+
+    def all_calls(self) -> Counter[str]:
+        """Return how often each operation was called."""
+        return Counter(self._control("GET", "calls").json())
 
     def _control(self, method: str, path: str, **content: Any) -> httpx.Response:
         url = f"{self.address}/moto-api/omics/{path}"

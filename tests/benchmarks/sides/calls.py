@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from tests.benchmarks.sides.account import calls
-from tests.benchmarks.virtual_time import EPOCH, Call, VirtualLoop, VirtualService
+from tests.benchmarks.virtual_service import Call, VirtualService
+from tests.virtual_time import EPOCH, VirtualLoop
 
 REQUEST: dict[str, Any] = {
     "workflowId": "1234567",
@@ -107,7 +108,7 @@ async def _crowd(make: MakeTrigger, batches: int, seconds: float) -> dict[str, f
 def _busiest_second(times: list[float]) -> int:
     first, most = 0, 0
     for last, time in enumerate(times):
-        # Two calls that are a second apart, but for the turns that a call takes, are not within one.
+        # From its turn to the wire, one call takes some microseconds longer than another.
         while time - times[first] > 1 - 1e-3:
             first += 1
         most = max(most, last - first + 1)

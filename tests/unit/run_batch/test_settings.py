@@ -22,7 +22,8 @@ checker = RequestChecker(SERVICE_MODEL)
 
 
 def checked(settings: Any, default_parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    return list(checker.checked(run_settings_of(settings), default_parameters or {}))
+    given = run_settings_of(settings)
+    return [setting for setting, _ in checker.checked(given, default_parameters or {})]
 
 
 def problems(settings: Any, default_parameters: dict[str, Any] | None = None) -> str:
@@ -145,10 +146,28 @@ def test_all_that_is_wrong_with_a_request_is_told_at_once() -> None:
         ),
         ({"runSettingId": "a"}, "run setting 2: runSettingId 'a' is already that of run setting 1"),
         ("b", "run setting 2: must be an object, not str"),
+        (
+            {"runSettingId": "b", "parameters": {"depth": float("nan")}, "engineSettings": {"x": {1}}},
+            "run setting 2: parameters cannot be written as JSON: Out of range float values are not JSON",
+        ),
+        (
+            {"runSettingId": "b", "parameters": {"x": "\ud800"}},
+            "run setting 2: parameters cannot be written as JSON: 'utf-8' codec can't encode",
+        ),
     ],
 )
 def test_a_bad_run_setting_is_named_with_its_place(setting: Any, told: str) -> None:
     assert told in problems([{"runSettingId": "a"}, setting])
+
+
+def test_a_good_run_setting_comes_with_the_json_that_healthomics_gets() -> None:
+    setting = {"runSettingId": "a", "parameters": {"city": "Köln", "depth": 30.0}}
+
+    given = run_settings_of([setting])
+
+    assert list(checker.checked(given, {})) == [
+        (setting, '{"runSettingId":"a","parameters":{"city":"Köln","depth":30.0}}'.encode())
+    ]
 
 
 def test_merged_parameters_are_held_to_256_000_bytes() -> None:
@@ -157,7 +176,7 @@ def test_merged_parameters_are_held_to_256_000_bytes() -> None:
     too_large = {"runSettingId": "b", "parameters": {"reads": "é" * 64_000}}
 
     assert checked([fits], default) == [fits]
-    assert "run setting 1: parameters, with the default ones, are over 256,000 bytes" in problems(
+    assert "run setting 1: parameters have over 256,000 bytes with the default ones" in problems(
         [too_large], default
     )
 
@@ -211,7 +230,7 @@ def test_a_union_that_the_api_does_not_have_is_refused(given: Any, told: str) ->
 @pytest.mark.parametrize("given", ["s3://bucket/cohort.tsv", None, 7])
 def test_what_is_no_run_settings_at_all_is_refused(given: Any) -> None:
     with pytest.raises(RunSettingsError, match="must be a SampleSheet"):
-        list(run_settings_of(given))
+        run_settings_of(given)
 
 
 def test_parameters_and_tags_are_merged_key_by_key_and_all_else_is_replaced() -> None:

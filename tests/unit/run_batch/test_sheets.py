@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import gzip
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch import SampleSheet
-from airflow_provider_omics_batch.run_batch.sheets import BadRow
+from airflow_provider_omics_batch.run_batch.rows import BadRow
+from airflow_provider_omics_batch.run_batch.settings import RequestChecker, run_settings_of
+from tests.unit.fake_omics import SERVICE_MODEL
 
 
 def sheet(path: Path, content: str | bytes, **templates: Any) -> SampleSheet:
@@ -35,6 +38,17 @@ def settings(sheet: SampleSheet) -> list[Any]:
         ("spaces.csv", b' sample , cram\n A , "1.cram"\nB, 2.cram\n'),
         ("excel.csv", b"\nsample,cram,,\r\nA,1.cram,,\r\nB,2.cram,,\r\n"),
         ("spaces2.csv", b"sample , cram\n A ,1.cram\nB, 2.cram\n"),
+        ("bom.tsv", codecs.BOM_UTF8 + b"sample\tcram\r\nA\t1.cram\r\nB\t2.cram\r\n"),
+        ("bom.csv.gz", gzip.compress(codecs.BOM_UTF8 + b"sample,cram\nA,1.cram\nB,2.cram\n")),
+        (
+            "bom.jsonl",
+            codecs.BOM_UTF8 + b'{"sample": "A", "cram": "1.cram"}\r\n{"sample": "B", "cram": "2.cram"}',
+        ),
+        ("unicode.tsv", "sample\tcram\r\nA\t1.cram\r\nB\t2.cram\r\n".encode("utf-16")),
+        ("unicode.csv", codecs.BOM_UTF16_BE + "sample,cram\nA,1.cram\nB,2.cram\n".encode("utf-16-be")),
+        ("unicode.tsv.gz", gzip.compress("sample\tcram\nA\t1.cram\nB\t2.cram\n".encode("utf-16"))),
+        ("mac.csv", b"sample,cram\rA,1.cram\rB,2.cram\r"),
+        ("delimiters.csv", b",,\nsample,cram,\n,,\nA,1.cram,\n , ,\nB,2.cram,\n,,\n"),
     ],
 )
 def test_a_sheet_is_read_as_its_name_promises(tmp_path: Path, name: str, content: bytes) -> None:
@@ -102,6 +116,11 @@ def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path: Path) -> None:
     [
         ("c.csv", "sample,cram\nA,1.cram\nB\nC,3.cram\n", (3, BadRow("has 1 cells under 2 columns"))),
         ("c.csv", "sample,cram\nA,1.cram\nB,2,2\n", (3, BadRow("has 3 cells under 2 columns"))),
+        (
+            "c.csv",
+            'sample,cram\nA,1.cram\n"B" x,2.cram\nC,3.cram\n',
+            (3, BadRow("""cannot be read: ',' expected after '"'""")),
+        ),
         ("c.jsonl", '{"sample": "A"}\n["B"]\n', (2, BadRow("is not a JSON object"))),
         (
             "c.jsonl",
@@ -135,8 +154,11 @@ def test_a_line_that_is_not_json_is_a_bad_row(tmp_path: Path) -> None:
         ("c.csv", "sample;cram\nA;1\n", "its only column is 'sample;cram': is it separated by ';'?"),
         ("c.csv.gz", gzip.compress(b"sample\nA\n")[:-12], "end-of-stream"),
         ("c.xlsx", "PK", "does not tell its format"),
-        ("c.csv", b"sample\n\xff\xfe\n", "codec can't decode"),
-        ("c.csv.gz", "sample\nA\n", "Not a gzipped file"),
+        ("c.csv", "sample,größe\nA,1\n".encode("latin-1"), "row 1 is not text in UTF-8"),
+        ("c.tsv", "sample\nA\n".encode("utf-16-le"), "row 1 is not text in UTF-8, nor in UTF-16 with"),
+        ("c.csv", 'sample,"cram\nA,1\nB,2"\n', "row 1 has a quote that goes on from line 1 to line 3"),
+        ("c.csv", '"sample" x\nA\n', "row 1 cannot be read: ',' expected"),
+        ("c.csv.gz", "sample\nA\n", "is not what .gz in its name promises: Not a gzipped file"),
     ],
 )
 def test_a_sheet_of_no_use_is_refused_with_the_reason(
@@ -176,12 +198,91 @@ def test_a_quote_that_swallows_the_rows_behind_it_is_a_bad_row(tmp_path: Path, n
         for number, row in cohort.run_settings()
     ]
 
-    assert found == [(2, "A"), (3, BadRow("has a quote that is not closed on its line")), (4, "E")]
+    assert found == [(2, "A"), (3, open_quote(3, 5)), (4, "E")]
 
 
-def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RunSettingsError, match="row 2 cannot be read: unexpected end of data"):
-        settings(sheet(tmp_path / "c.tsv", 'sample\tkit\nA\t"5 inch\nB\tx\n'))
+@pytest.mark.parametrize("rows", [2, 20_000])
+def test_a_quote_that_is_never_closed_is_a_bad_row(tmp_path: Path, rows: int) -> None:
+    """It takes all of a small sheet, and as much of a large one as a cell may hold."""
+    cohort = sheet(tmp_path / "c.tsv", 'sample\tkit\nA\tx\nB\t"5 inch\n' + "C\tsome kit\n" * rows)
+
+    (_, first), (number, second), *_ = cohort.run_settings()
+
+    assert first == {"runSettingId": "A"}
+    assert number == 3
+    assert second.what.startswith("has a quote that goes on from line 3 to line ")
+
+
+def open_quote(first: int, last: int) -> BadRow:
+    return BadRow(
+        f"has a quote that goes on from line {first} to line {last} of the file; "
+        "close it, or take the line breaks out of the cell"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("c.csv", "sample,city\nA,Rome\nB,Köln\nC,Paris\n"),
+        ("c.tsv", "sample\tcity\nA\tRome\nB\tKöln\nC\tParis\n"),
+        ("c.jsonl", '\n{"sample": "A"}\n{"sample": "B", "city": "Köln"}\n{"sample": "C"}\n'),
+    ],
+)
+def test_a_row_in_another_encoding_is_a_bad_row(tmp_path: Path, name: str, content: str) -> None:
+    one, (number, row), other = sheet(tmp_path / name, content.encode("latin-1")).run_settings()
+
+    assert (one, other) == ((2, {"runSettingId": "A"}), (4, {"runSettingId": "C"}))
+    assert number == 3
+    assert row.what.startswith("is not text in UTF-8, nor in UTF-16 with a byte order mark; save the sheet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "c.csv.gz",
+            gzip.compress(b"sample\n" + b"\n".join(b"%d" % n for n in range(50_000)), compresslevel=0)[
+                :-20_000
+            ],
+            "end-of-stream",
+        ),
+        ("c.csv", "sample\nA\n".encode("utf-16") + b"B", "truncated data"),
+    ],
+)
+def test_a_sheet_that_breaks_off_has_a_bad_row_at_its_end(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    *rows, (number, last) = sheet(tmp_path / name, content).run_settings()
+
+    assert not any(isinstance(row, BadRow) for _, row in rows)
+    assert number == len(rows) + 2
+    assert last.what.startswith("and those behind it cannot be read: ")
+    assert told in last.what
+
+
+def test_bad_rows_of_every_kind_are_told_at_once(tmp_path: Path) -> None:
+    content = (
+        'sample,out\nA\nB,s3://o/,x\n"C" x,s3://o/\nD,Köln\nE,gs://o/\nF,s3://o/\nF,s3://o/\n"G,s3://o/\n'
+    )
+    cohort = sheet(tmp_path / "c.csv", content.encode("latin-1"), output_uri="{out}")
+
+    with pytest.raises(RunSettingsError) as caught:
+        list(RequestChecker(SERVICE_MODEL).checked(run_settings_of(cohort), {}))
+
+    assert [problem.split(" ")[1].rstrip(":") for problem in caught.value.problems] == list("2345689")
+
+
+def test_a_number_of_more_digits_than_python_reads_is_a_bad_row(tmp_path: Path) -> None:
+    ((number, row),) = sheet(tmp_path / "c.jsonl", '{"sample": ' + "9" * 5000 + "}\n").run_settings()
+
+    assert number == 1
+    assert row.what.startswith("is not JSON: ")
+
+
+def test_text_is_taken_as_it_is_around_the_values_of_a_row(tmp_path: Path) -> None:
+    cohort = sheet(tmp_path / "c.csv", "sample\nA%s{sample}\n", parameters={"note": "100%, {sample}: %d {}"})
+
+    assert settings(cohort)[0]["parameters"] == {"note": "100%, A%s{sample}: %d {}"}
 
 
 @pytest.mark.parametrize(

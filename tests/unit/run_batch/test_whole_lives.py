@@ -1,4 +1,4 @@
-"""How often batches are looked at over their whole lives, on the emulator in simulated time."""
+"""How often batches are looked at over their whole lives, on the emulator in virtual time."""
 
 from __future__ import annotations
 

@@ -1,0 +1,189 @@
+"""The rows of a sample sheet, with the formats, encodings and faults that real sheets have."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from pathlib import PurePosixPath
+from typing import IO, Any, NamedTuple
+
+from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.model import did_you_mean
+
+#: A row by its column names.
+Row = Mapping[str, Any]
+
+
+class BadRow(NamedTuple):
+    """What is wrong with a row."""
+
+    what: str
+
+
+#: A row's number in the file, as a spreadsheet counts (the header is row 1), and the row.
+NumberedRow = tuple[int, Row | BadRow]
+
+#: What is held of a sheet in S3, whose filesystem would read 50 MB ahead.
+_BLOCK_BYTES = 2**20
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+#: What is left of bytes that are no text.
+_UNDECODED = re.compile("[\ud800-\udfff]")
+
+_NO_TEXT = BadRow(
+    "is not text in UTF-8, nor in UTF-16 with a byte order mark; save the sheet as UTF-8 "
+    "(in Excel: CSV UTF-8)"
+)
+
+
+def read_rows(uri: str, columns: set[str], aws_conn_id: str | None) -> Iterator[NumberedRow]:
+    """
+    Yield the number of each row that is not blank with the row, or with what is wrong with it.
+
+    :param columns: Those that a sheet with a header must have.
+    :param aws_conn_id: The connection by which a sheet in S3 is read.
+    :raises RunSettingsError: The sheet as a whole is of no use.
+    """
+    read, number = _reader(uri), 0
+    try:
+        with _open(uri, aws_conn_id) as text:
+            for number, row in read(text, columns):
+                yield number, row
+    except FileNotFoundError:
+        raise RunSettingsError(f"There is no sample sheet at {uri}") from None
+    except gzip.BadGzipFile as error:
+        raise RunSettingsError(f"Sample sheet {uri} is not what .gz in its name promises: {error}") from error
+    except (_BadSheetError, EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
+        if not number:
+            raise RunSettingsError(f"Sample sheet {uri}: {error}") from error
+        yield number + 1, BadRow(f"and those behind it cannot be read: {error}")
+
+
+class _BadSheetError(Exception):
+    """The sheet has a fault that makes all of its rows useless."""
+
+
+@contextmanager
+def _open(uri: str, aws_conn_id: str | None) -> Iterator[IO[str]]:
+    # Behind it is fsspec with a filesystem for each kind of storage, which no Dag needs to be parsed.
+    from airflow.sdk import ObjectStoragePath
+
+    path = ObjectStoragePath(uri, conn_id=aws_conn_id if uri.startswith("s3://") else None)
+    with path.open("rb", block_size=_BLOCK_BYTES) as raw:
+        data: Any = io.BufferedReader(raw)
+        if uri.endswith(".gz"):
+            data = gzip.GzipFile(fileobj=data)
+        # Spreadsheet programs put a byte order mark in front. Bytes that are no text are found row by row.
+        if data.peek(2).startswith(_UTF_16):
+            encoding, errors = "utf-16", "surrogatepass"
+        else:
+            encoding, errors = "utf-8-sig", "surrogateescape"
+        with io.TextIOWrapper(data, encoding=encoding, errors=errors, newline="") as text:
+            yield text
+
+
+def _reader(uri: str) -> Callable[[IO[str], set[str]], Iterator[NumberedRow]]:
+    suffix = PurePosixPath(uri.removesuffix(".gz")).suffix.lower()
+    if suffix not in _READERS:
+        raise RunSettingsError(
+            f"{uri} does not tell its format: the name of a sample sheet ends in one of "
+            f"{', '.join(_READERS)}, each also with .gz behind it"
+        )
+    return _READERS[suffix]
+
+
+def _read_delimited(delimiter: str, text: IO[str], columns: set[str]) -> Iterator[NumberedRow]:
+    rows = _read_cells(csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True))
+    number, header = next(rows, (1, []))
+    if isinstance(header, BadRow):
+        raise _BadSheetError(f"row {number} {header.what}")
+    _check_header(header, columns)
+    width = len(header)
+    for number, cells in rows:
+        if isinstance(cells, BadRow):
+            yield number, cells
+        elif len(cells) != width:
+            yield number, BadRow(f"has {len(cells)} cells under {width} columns")
+        else:
+            yield number, dict(zip(header, cells, strict=True))
+
+
+def _read_cells(reader: Any) -> Iterator[tuple[int, list[str] | BadRow]]:
+    for number in count(1):
+        first_line = reader.line_num + 1
+        fault: BadRow | None = None
+        cells: list[str] = []
+        try:
+            cells = list(map(str.strip, next(reader)))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fault = BadRow(f"cannot be read: {error}")
+        if reader.line_num > first_line:
+            yield number, _open_quote(first_line, reader.line_num)
+        elif fault:
+            yield number, fault
+        elif any(cells):
+            yield number, cells if _is_text("".join(cells)) else _NO_TEXT
+
+
+def _open_quote(first_line: int, last_line: int) -> BadRow:
+    # Where it was opened by mistake, it takes the rows up to the next quote for a part of itself.
+    return BadRow(
+        f"has a quote that goes on from line {first_line} to line {last_line} of the file; "
+        "close it, or take the line breaks out of the cell"
+    )
+
+
+def _is_text(text: str) -> bool:
+    return text.isascii() or not _UNDECODED.search(text)
+
+
+def _check_header(header: list[str], columns: set[str]) -> None:
+    named = [name for name in header if name]
+    if any("\0" in name for name in named):
+        raise _BadSheetError(f"row 1 {_NO_TEXT.what}")
+    if len(named) == 1 and (found := re.search(r"[;,\t|]", named[0])):
+        raise _BadSheetError(
+            f"its only column is {named[0]!r}: is it separated by {found[0]!r}? "
+            "A .csv is separated by commas, a .tsv by tabs"
+        )
+    if repeated := sorted({name for name in named if named.count(name) > 1}):
+        raise _BadSheetError(f"more than one column is called {', '.join(map(repr, repeated))}")
+    if named and (missing := sorted(columns.difference(named))):
+        raise _BadSheetError(
+            "; ".join(f"there is no column {name!r}, {did_you_mean(name, named)}" for name in missing)
+        )
+
+
+def _read_jsonl(text: IO[str], columns: set[str]) -> Iterator[NumberedRow]:
+    for number, line in enumerate(text, start=1):
+        if not line.strip():
+            continue
+        if not _is_text(line):
+            yield number, _NO_TEXT
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            yield number, BadRow(f"is not JSON: {error}")
+        else:
+            yield number, row if isinstance(row, dict) else BadRow("is not a JSON object")
+
+
+_READERS: dict[str, Callable[[IO[str], set[str]], Iterator[NumberedRow]]] = {
+    ".csv": partial(_read_delimited, ","),
+    ".tsv": partial(_read_delimited, "\t"),
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
+}
