@@ -6,6 +6,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ SHOWN_LINES_OF_A_LOG = 30
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    # What was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     results: dict[str, list[Figure]] = {}
     broken = False
     for name in [name for name in BENCHMARKS if name in (options.names or BENCHMARKS)]:
