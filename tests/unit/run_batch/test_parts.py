@@ -70,7 +70,7 @@ def test_what_is_wrong_with_any_row_is_told_before_there_are_parts(tmp_path: Pat
 
     assert caught.value.problems == (
         "row 52: runSettingId 'S7-wgs' is already that of row 9",
-        "row 53 has 2 cells under 1 columns",
+        "row 53 has 2 cells under 1 columns; a cell with a ',' inside must be quoted",
         "row 54: runSettingId 'S49-wgs' is already that of row 51",
     )
 
