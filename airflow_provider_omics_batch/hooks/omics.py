@@ -26,6 +26,9 @@ from airflow_provider_omics_batch.run_batch.faults import (
 #: whole account, so that many cohorts submitted at once have to queue.
 SUBMIT_PATIENCE = 120
 
+#: More than a rate limit lets begin before the first of them have timed out.
+MOST_CALLS_AT_ONCE = 1_000
+
 #: Items; the longest page that there is.
 PAGE_SIZE = 100
 
@@ -117,7 +120,9 @@ class OmicsHook(AwsBaseHook):
         It takes a tenth of a second of work and reads the connection, so it has to be called in a thread. No
         event loop has a hold on the client before its first call.
         """
-        config = self.config.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
+        retries = {"total_max_attempts": 1, "mode": "standard"}
+        # Calls that wait for a connection would all be sent at once when a slow service has recovered.
+        config = self.config.merge(Config(retries=retries, max_pool_connections=MOST_CALLS_AT_ONCE))
         making: Any = self.get_client_type(region_name=self.region_name, config=config, deferrable=True)
         # The connection is read by now: to read it in a thread with an event loop is what Airflow refuses.
         return asyncio.run(making.__aenter__())

@@ -43,6 +43,11 @@ class _Turns:
 
     def __init__(self) -> None:
         rate = conf.getfloat("omics_batch", "requests_per_second", fallback=DEFAULT_REQUESTS_PER_SECOND)
+        if not rate > 0:
+            log.error(
+                "[omics_batch] requests_per_second must be above 0; %s is used", DEFAULT_REQUESTS_PER_SECOND
+            )
+            rate = DEFAULT_REQUESTS_PER_SECOND
         self._limiter = AsyncLimiter(1, 1 / rate)
         # The limiter alone would let a newcomer overtake.
         self._queue = asyncio.Lock()
@@ -70,7 +75,7 @@ class _Shared:
     turns: _AllTurns = field(default_factory=lambda: defaultdict(_Turns))
 
 
-#: By event loop, as long as there is anybody who waits in it; turns hold on to their loop.
+#: By event loop, as long as it lives: whoever comes after all others have left has to keep their rate limit.
 _shared: dict[asyncio.AbstractEventLoop, _Shared] = {}
 
 
@@ -89,8 +94,8 @@ class SharedClient:
         self._client: Any = None
         self._made_at = 0.0
         self._renew_at = 0.0
+        self._renewal: asyncio.Task[None] | None = None
         self._calls = Counter[Any]()
-        self._lock = asyncio.Lock()
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """
@@ -115,18 +120,22 @@ class SharedClient:
             await self._close_if_unused(client)
 
     async def close(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.gather(self._renewal, return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
 
     async def _connect(self) -> Any:
-        loop = asyncio.get_running_loop()
-        async with self._lock:
-            if self._client is None or loop.time() >= self._renew_at:
-                await self._renew()
-                self._made_at = loop.time()
-                self._renew_at = self._made_at + LONGEST_USE
-            return self._client
+        """Return the client, which is used on while another one is made in its place."""
+        is_due = asyncio.get_running_loop().time() >= self._renew_at
+        if self._renewal is None and (self._client is None or is_due):
+            self._renewal = asyncio.create_task(self._renew())
+        if self._client is None and self._renewal is not None:
+            # One attempt for all who wait; where one of them is cancelled, the others still want it.
+            await asyncio.shield(self._renewal)
+        return self._client
 
     async def _renew(self) -> None:
         before = self._client
@@ -137,6 +146,10 @@ class SharedClient:
             if before is None:
                 raise
             log.warning("A new client for HealthOmics cannot be made, the old one stays: %s", error)
+        finally:
+            self._renewal = None
+            self._made_at = asyncio.get_running_loop().time()
+            self._renew_at = self._made_at + LONGEST_USE
         if before is not None:
             await self._close_if_unused(before)
 
@@ -154,8 +167,9 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
 
     :param hook_params: Arguments for :class:`OmicsHook`; those who give the same share a client.
     """
-    loop = asyncio.get_running_loop()
-    shared = _shared.setdefault(loop, _Shared())
+    for ended in [loop for loop in _shared if loop.is_closed()]:
+        del _shared[ended]
+    shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
     key = json.dumps(hook_params, sort_keys=True, default=repr)
     client = shared.clients.setdefault(key, SharedClient(hook_params, shared.turns))
     client.users += 1
@@ -165,6 +179,4 @@ async def shared_client(**hook_params: Any) -> AsyncIterator[SharedClient]:
         client.users -= 1
         if not client.users:
             del shared.clients[key]
-            if not shared.clients:
-                del _shared[loop]
             await client.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from airflow_provider_omics_batch.run_batch.states import BatchState
 
 #: Seconds between two looks, at most: where the end is known to be far, and where it can come at any time.
-LONGEST = 600
+LONGEST = 300
 LONGEST_UNFORESEEN = 60
 
 #: The next look comes when this share of the time that is left has passed; or this share of the time

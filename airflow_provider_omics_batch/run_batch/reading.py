@@ -13,6 +13,9 @@ from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import IO, Any, cast
 
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics_batch.run_batch.faults import code_of
 from airflow_provider_omics_batch.run_batch.limits import max_map_length
 from airflow_provider_omics_batch.run_batch.records import RunRecord, was_submitted
 from airflow_provider_omics_batch.run_batch.staging import split_s3_uri
@@ -31,7 +34,7 @@ SUBMISSION_STATUSES = (
 )
 
 #: What the URI of a piece of a manifest ends in.
-_PIECE = re.compile(r"#(bytes=\d+-\d+)$")
+_PIECE = re.compile(r"#(?P<range>bytes=\d+-\d+)&etag=(?P<etag>[^&#]+)$")
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,8 @@ def read_run_manifest(
     :param region_name: Region of the connection's client.
     :param verify: Whether, or with which CA bundle, to verify certificates.
     :param botocore_config: Configuration of the client; takes the place of the connection's own.
-    :raises ValueError: There is no such status, or it is no URI of S3.
+    :raises ValueError: There is no such status, it is no URI of S3, or it is a piece of a manifest that
+        has been written again since.
     """
     split_s3_uri(uri)
     wanted = [
@@ -95,13 +99,13 @@ def chunk_run_manifest(
     :param botocore_config: Configuration of the client; takes the place of the connection's own.
     :raises ValueError: ``size`` is below 1, or it is no URI of S3.
     """
-    with _on_disk(uri, _hook_params(aws_conn_id, region_name, verify, botocore_config)) as file:
+    with _on_disk(uri, _hook_params(aws_conn_id, region_name, verify, botocore_config)) as (file, etag):
         starts = array("Q", [0])
         for line in file:
             starts.append(starts[-1] + len(line))
     size = _size_of_pieces(len(starts) - 1, size)
     firsts = [*starts[:-1:size], starts[-1]]
-    return [f"{uri}#bytes={first}-{after - 1}" for first, after in pairwise(firsts)]
+    return [f"{uri}#bytes={first}-{after - 1}&etag={etag}" for first, after in pairwise(firsts)]
 
 
 def chunk_run_ids(run_ids: Mapping[str, str] | Iterable[str | RunRecord], size: int = 100) -> list[Any]:
@@ -162,24 +166,38 @@ def _only(
 
 
 def _records(uri: str, hook_params: dict[str, Any]) -> Iterator[RunRecord]:
-    with _on_disk(uri, hook_params) as file:
+    with _on_disk(uri, hook_params) as (file, _):
         yield from map(json.loads, file)
 
 
 @contextmanager
-def _on_disk(uri: str, hook_params: dict[str, Any]) -> Iterator[IO[bytes]]:
+def _on_disk(uri: str, hook_params: dict[str, Any]) -> Iterator[tuple[IO[bytes], str]]:
+    """Lend a manifest, or a piece of it, as a file, and tell the ETag of the whole."""
     # Not needed by those who only cut run ids into pieces, and not cheap.
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     piece = _PIECE.search(uri)
     bucket, key = split_s3_uri(_PIECE.sub("", uri))
-    part = {"Range": piece[1]} if piece else {}
+    part = {"Range": piece["range"], "IfMatch": piece["etag"]} if piece else {}
     s3: Any = S3Hook(**hook_params).conn
     with tempfile.TemporaryFile() as file:
-        with closing(s3.get_object(Bucket=bucket, Key=key, **part)["Body"]) as body:
+        answer = _get_object(s3, Bucket=bucket, Key=key, **part)
+        with closing(answer["Body"]) as body:
             shutil.copyfileobj(body, file)
         file.seek(0)
-        yield file
+        yield file, answer["ETag"].strip('"')
+
+
+def _get_object(s3: Any, **request: str) -> Any:
+    try:
+        return s3.get_object(**request)
+    except ClientError as error:
+        if code_of(error) != "PreconditionFailed":
+            raise
+        raise ValueError(
+            f"The manifest s3://{request['Bucket']}/{request['Key']} has been written again since it was cut "
+            "into pieces; run the task again that called chunk_run_manifest"
+        ) from error
 
 
 def _hook_params(

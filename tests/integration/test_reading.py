@@ -172,3 +172,15 @@ def test_the_failed_runs_of_a_manifest_come_in_pieces(emulator: Emulator) -> Non
     assert chunk_run_ids(read_run_manifest(URI, run_status={"FAILED", "CANCELLED"})) == [
         {"S1": "5000001", "S3": "5000003"}
     ]
+
+
+def test_a_piece_of_a_manifest_that_was_written_again_is_refused(emulator: Emulator) -> None:
+    """A trigger may run twice, and AWS tell less the second time; the lines of a piece are elsewhere then."""
+    write(emulator, SMALL)
+    piece, *_ = chunk_run_manifest(URI, 2)
+    write(emulator, SMALL)
+    assert len(list(read_run_manifest(piece))) == 2
+    write(emulator, SMALL[1:])
+
+    with pytest.raises(ValueError, match="has been written again since it was cut into pieces"):
+        list(read_run_manifest(piece))

@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 import pytest
 from aiobotocore.session import AioSession
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.hooks import shared
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
-from airflow_provider_omics_batch.hooks.shared import shared_client
+from airflow_provider_omics_batch.hooks.shared import SharedClient, shared_client
 from airflow_provider_omics_batch.run_batch.faults import FAULTS
 from tests.integration.conftest import REGION, Emulator
 
@@ -25,6 +25,12 @@ pytestmark = pytest.mark.usefixtures("emulator")
 async def look(**hook_params: Any) -> None:
     async with shared_client(**hook_params) as client:
         await client.call("list_batch")
+
+
+async def is_renewed(client: SharedClient, before: Any) -> None:
+    async with asyncio.timeout(10):
+        while client._client is before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_all_who_use_a_connection_share_one_client() -> None:
@@ -54,7 +60,7 @@ async def test_the_last_to_leave_closes_the_client() -> None:
             await client.call("list_batch")
         await client.call("list_batch")
     assert client._client is None
-    assert not shared._shared
+    assert not shared._shared[asyncio.get_running_loop()].clients
 
 
 async def test_a_client_is_made_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +116,7 @@ async def test_a_client_that_does_not_work_is_renewed(
 
         await client.call("list_batch")
 
-        assert client._client is not before
+        await is_renewed(client, before)
         assert before._endpoint.http_session._sessions is None
 
 
@@ -120,17 +126,88 @@ async def test_many_who_use_a_client_that_does_not_work_renew_it_once(
     made = []
     connect = OmicsHook.new_async_client
     monkeypatch.setattr(OmicsHook, "new_async_client", lambda hook: made.append(hook) or connect(hook))
-    emulator.faults.add(
-        Fault(operation="ListBatch", kind="error", error="ExpiredTokenException", status=403, times=20)
-    )
+    refusal = Fault(operation="ListBatch", kind="error", error="ExpiredTokenException", status=403, times=30)
     async with shared_client(aws_conn_id="aws_default") as client:
-        calls = (client.call("list_batch") for _ in range(20))
-        assert not [answer for answer in await asyncio.gather(*calls, return_exceptions=True) if not answer]
+        await client.call("list_batch")
+        monkeypatch.setattr(client, "_made_at", client._made_at - shared.SHORTEST_USE)
+        emulator.faults.add(refusal)
+        for _ in range(3):
+            calls = (client.call("list_batch") for _ in range(10))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(answer, ClientError) for answer in answers)
 
-        monkeypatch.setattr(client, "_renew_at", 0)
-        await asyncio.gather(*(client.call("list_batch") for _ in range(20)))
+        assert await client.call("list_batch")
 
     assert len(made) == 2
+
+
+async def test_many_who_wait_for_a_client_share_one_attempt_to_make_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts = []
+
+    def fail(hook: OmicsHook) -> Any:
+        attempts.append(hook)
+        raise NoCredentialsError
+
+    monkeypatch.setattr(OmicsHook, "new_async_client", fail)
+    async with shared_client(aws_conn_id="aws_default") as client:
+        calls = (client.call("list_batch") for _ in range(10))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(answer, NoCredentialsError) for answer in answers)
+    assert len(attempts) == 1
+
+
+async def test_calls_go_on_while_a_client_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, connect = threading.Event(), OmicsHook.new_async_client
+    async with shared_client(aws_conn_id="aws_default") as client:
+        await client.call("list_batch")
+        before = client._client
+        monkeypatch.setattr(OmicsHook, "new_async_client", lambda hook: made.wait(10) and connect(hook))
+        monkeypatch.setattr(client, "_renew_at", 0)
+
+        await client.call("list_batch")
+        await client.call("list_batch")
+
+        assert client._client is before
+        made.set()
+        await is_renewed(client, before)
+
+
+async def test_who_comes_after_all_others_have_left_keeps_their_rate_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "2")
+    before = time.monotonic()
+
+    for _ in range(3):
+        await look(aws_conn_id="aws_default")
+
+    assert time.monotonic() - before >= 2 / 2
+
+
+async def test_no_burst_follows_when_a_slow_service_recovers(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls wait for their answers, and not for a connection with their turn already taken."""
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "50")
+    emulator.faults.add(Fault(operation="ListBatch", kind="latency", seconds=2, times=40))
+    async with shared_client(aws_conn_id="aws_default") as client:
+        calls = [asyncio.create_task(client.call("list_batch")) for _ in range(40)]
+        async with asyncio.timeout(10):
+            while emulator.faults.calls["ListBatch"] < 40:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+        assert not any(call.done() for call in calls)
+        await asyncio.gather(*calls)
+
+
+@pytest.mark.parametrize("rate", ["0", "-1"])
+async def test_a_rate_limit_that_is_none_is_replaced(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", rate)
+
+    await look(aws_conn_id="aws_default")
 
 
 async def test_a_client_is_renewed_after_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +219,7 @@ async def test_a_client_is_renewed_after_some_time(monkeypatch: pytest.MonkeyPat
 
         await client.call("list_batch")
 
-        assert client._client is not before
+        await is_renewed(client, before)
 
 
 async def test_a_client_stays_where_no_new_one_can_be_made(
@@ -155,7 +232,10 @@ async def test_a_client_stays_where_no_new_one_can_be_made(
 
         await client.call("list_batch")
 
-    assert "the old one stays" in caplog.text
+        async with asyncio.timeout(10):
+            while "the old one stays" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await client.call("list_batch")
 
 
 async def test_a_call_that_has_waited_for_its_turn_takes_the_client_of_then(
@@ -229,9 +309,12 @@ async def test_triggers_that_come_and_go_leave_no_sockets_and_no_tasks(emulator:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
 
-    assert len(process.net_connections()) <= sockets
+    # The server has its ends of them in this process, too.
+    async with asyncio.timeout(10):
+        while len(process.net_connections()) > sockets:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert asyncio.all_tasks() == tasks
-    assert not shared._shared
+    assert not shared._shared[asyncio.get_running_loop()].clients
 
 
 async def test_a_slow_log_in_ends_in_no_burst(monkeypatch: pytest.MonkeyPatch) -> None:
