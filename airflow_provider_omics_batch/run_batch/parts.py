@@ -42,8 +42,8 @@ def divide(rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]], max_runs: int
         if max(sizes.values()) <= max_runs:
             return parts, sorted(sizes)
     raise RunSettingsError(
-        f"{len(hashes):,} runs make more parts of {max_runs:,} than Airflow maps over, "
-        f"[core] max_map_length = {max_map_length():,}"
+        f"{len(hashes):,} runs, which go to parts by the hash of their ids, take more parts of at most "
+        f"{max_runs:,} than Airflow maps over, [core] max_map_length = {max_map_length():,}; raise max_runs"
     )
 
 

@@ -88,7 +88,7 @@ def chunk_run_manifest(
     Return a manifest in pieces, for a small task whose result ``expand`` maps over.
 
     A piece is a URI, which :func:`read_run_manifest` reads as it does the whole: of 100,000 runs they are
-    about 100 KB of XCom.
+    about 150 KB of XCom.
 
     :param uri: The ``manifest_uri`` that a task has published.
     :param size: Records in a piece; more where there would be more pieces than Airflow's

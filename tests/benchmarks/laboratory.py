@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.system.deployment import Emulator, environment
@@ -65,15 +66,16 @@ class Laboratory:
         measured: dict[str, Any] = json.loads(result.read_text())
         return measured
 
-    def least(self, *sides: str, rounds: int = 3, **arguments: Any) -> list[dict[str, float]]:
+    def in_turns(self, *sides: str, rounds: int = 3, **arguments: Any) -> list[dict[str, float]]:
         """
-        Measure sides in turns, and return the least of everything: what others did to the machine is no part.
+        Measure sides in turns, and return of each figure the one in the middle; of peaks the highest.
 
         :param sides: As for :meth:`measure`.
         """
         measured = [[self.measure(side, **arguments) for side in sides] for _ in range(rounds)]
         return [
-            {what: min(one[what] for one in each) for what in each[0]} for each in zip(*measured, strict=True)
+            {what: (max if what == "peak" else median)(one[what] for one in each) for what in each[0]}
+            for each in zip(*measured, strict=True)
         ]
 
 

@@ -50,7 +50,7 @@ def run() -> list[Figure]:
 def _measure(lab: Laboratory, rows: int) -> list[dict[str, float]]:
     sheet = f"{rows}.tsv"
     lab.emulator.client("s3").put_object(Bucket=BUCKET, Key=sheet, Body=_sheet(rows))
-    return lab.least("settings:ours", "settings:rival", bucket=BUCKET, sheet=sheet)
+    return lab.in_turns("settings:ours", "settings:rival", bucket=BUCKET, sheet=sheet)
 
 
 def _sheet(rows: int) -> bytes:

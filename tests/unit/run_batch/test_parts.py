@@ -96,7 +96,7 @@ def test_there_are_no_more_parts_than_airflow_maps_over(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "3")
 
-    with pytest.raises(RunSettingsError, match=r"300 runs make more parts of 99 than Airflow maps over"):
+    with pytest.raises(RunSettingsError, match=r"take more parts of at most 99 than Airflow maps over"):
         sheet(tmp_path / "cohort.csv", names(300)).split(max_runs=99)
 
 
