@@ -174,8 +174,7 @@ def _compile_members(members: Mapping[str, Any]) -> Callable[[Row], dict[str, An
 def _compile(template: Any) -> Callable[[Row], Any]:
     """Return a function that puts a row's values into a template, whatever its depth."""
     if isinstance(template, Mapping):
-        parts = [(key, _compile(value)) for key, value in template.items()]
-        return lambda row: {key: fill(row) for key, fill in parts}
+        return _compile_mapping(template)
     if isinstance(template, list | tuple):
         fills = [_compile(value) for value in template]
         return lambda row: [fill(row) for fill in fills]
@@ -184,6 +183,20 @@ def _compile(template: Any) -> Callable[[Row], Any]:
     if whole := _COLUMN.fullmatch(template):
         return itemgetter(whole[1])
     return _compile_text(template)
+
+
+def _compile_mapping(template: Mapping[str, Any]) -> Callable[[Row], dict[str, Any]]:
+    """Return a function for what has names, like parameters; those whose column is empty are left out."""
+    parts = [(key, _compile(value), _is_column(value)) for key, value in template.items()]
+
+    def fill_mapping(row: Row) -> dict[str, Any]:
+        return {key: value for key, fill, may_lack in parts if (value := fill(row)) != "" or not may_lack}
+
+    return fill_mapping
+
+
+def _is_column(template: Any) -> bool:
+    return isinstance(template, str) and bool(_COLUMN.fullmatch(template))
 
 
 def _compile_text(template: str) -> Callable[[Row], str]:

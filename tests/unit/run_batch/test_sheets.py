@@ -300,6 +300,15 @@ def test_nothing_where_a_path_needs_something_is_a_bad_row(tmp_path: Path, name:
     assert settings(cohort) == [BadRow("has nothing in column 'cram'")]
 
 
+def test_a_parameter_whose_column_is_empty_is_left_out(tmp_path: Path) -> None:
+    """So that the workflow's own default holds, or HealthOmics tells that the parameter is missing."""
+    cohort = sheet(
+        tmp_path / "c.csv", "sample,cram\nA,\n", parameters={"cram": "{cram}", "sex": "", "id": "{sample}"}
+    )
+
+    assert settings(cohort)[0]["parameters"] == {"sex": "", "id": "A"}
+
+
 def test_a_null_is_not_taken_for_a_text(tmp_path: Path) -> None:
     cohort = sheet(tmp_path / "c.jsonl", '{"sample": null, "depth": null}\n', parameters={"depth": "{depth}"})
 
