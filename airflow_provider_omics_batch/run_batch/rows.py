@@ -55,7 +55,7 @@ def read_rows(uri: str, columns: set[str], aws_conn_id: str | None) -> Iterator[
     """
     Yield the number of each row that is not blank with the row, or with what is wrong with it.
 
-    :param columns: Those that a sheet with a header must have.
+    :param columns: Those that a sheet with a header must have; its other ones are left out.
     :param aws_conn_id: The connection by which a sheet in S3 is read.
     :raises RunSettingsError: The sheet as a whole is of no use.
     """
@@ -129,15 +129,17 @@ def _read_delimited(delimiter: str, text: IO[str], columns: set[str]) -> Iterato
     number, header = next(rows, (1, []))
     if isinstance(header, BadRow):
         raise _BadSheetError(f"row {number} {header}")
+    header = list(map(str.strip, header))
     _check_header(header, columns)
     width = len(header)
+    wanted = [(name, place) for place, name in enumerate(header) if name in columns]
     for number, cells in rows:
         if isinstance(cells, BadRow):
             yield number, cells
         elif len(cells) != width:
             yield number, _wrong_length(len(cells), width, delimiter)
         else:
-            yield number, dict(zip(header, cells, strict=True))
+            yield number, {name: cells[place].strip() for name, place in wanted}
 
 
 def _read_cells(reader: Any) -> Iterator[tuple[int, list[str] | BadRow]]:
@@ -146,7 +148,7 @@ def _read_cells(reader: Any) -> Iterator[tuple[int, list[str] | BadRow]]:
         fault: BadRow | None = None
         cells: list[str] = []
         try:
-            cells = list(map(str.strip, next(reader)))
+            cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
@@ -155,7 +157,7 @@ def _read_cells(reader: Any) -> Iterator[tuple[int, list[str] | BadRow]]:
             yield number, _open_quote(first_line, reader.line_num)
         elif fault:
             yield number, fault
-        elif any(cells):
+        elif any(map(str.strip, cells)):
             yield number, cells if _is_text("".join(cells)) else _NO_TEXT
 
 

@@ -207,8 +207,9 @@ class RequestChecker:
         def check(setting: Any) -> CheckedSetting | Sequence[Problem | BadRow]:
             if isinstance(setting, BadRow):
                 return [setting]
-            if problems := [*check_shape(setting), *_problems_beyond_model(setting)]:
-                return problems
+            problems, others = check_shape(setting), _problems_beyond_model(setting)
+            if problems or others:
+                return [*problems, *others]
             try:
                 checked = CheckedSetting(setting, json_bytes(setting))
             except (TypeError, ValueError):
