@@ -14,7 +14,7 @@ LONGEST_UNFORESEEN = 60
 #: The next look comes when this share of the time that is left has passed; or this share of the time
 #: that has passed already, where nothing tells how much is left.
 SHARE_OF_TIME_LEFT = 0.15
-SHARE_OF_TIME_PASSED = 0.01
+SHARE_OF_TIME_PASSED = 0.005
 
 #: So many times as far off as the last look was is the next one at most: a few runs that have ended
 #: are a poor estimate of the others.
