@@ -21,6 +21,7 @@ from airflow_provider_omics_batch.run_batch.faults import (
     is_passing,
     remedy,
 )
+from airflow_provider_omics_batch.run_batch.limits import MAX_PAGE_ITEMS
 
 #: How long a submission is tried again, in seconds. The API allows one StartRunBatch a second for a
 #: whole account, so that many cohorts submitted at once have to queue.
@@ -28,9 +29,6 @@ SUBMIT_PATIENCE = 120
 
 #: More than a rate limit lets begin before the first of them have timed out.
 MOST_CALLS_AT_ONCE = 1_000
-
-#: Items; the longest page that there is.
-PAGE_SIZE = 100
 
 
 class OmicsHook(AwsBaseHook):
@@ -174,7 +172,7 @@ class OmicsHook(AwsBaseHook):
 
     def _items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         pages = self._capable_client.get_paginator(operation).paginate(
-            **parameters, PaginationConfig={"PageSize": PAGE_SIZE}
+            **parameters, PaginationConfig={"PageSize": MAX_PAGE_ITEMS}
         )
         key = pages.result_keys[0].expression
         for page in pages:

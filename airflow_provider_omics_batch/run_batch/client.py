@@ -20,6 +20,7 @@ from airflow_provider_omics_batch.run_batch.faults import (
     is_about_credentials,
     is_passing,
 )
+from airflow_provider_omics_batch.run_batch.limits import MAX_PAGE_ITEMS
 
 Answer = TypeVar("Answer")
 
@@ -29,7 +30,10 @@ LONGEST_PAUSE = 60
 FOREVER = float("inf")
 
 #: The longest pages that there are. AWS does not say how long one is for which this is not asked.
-_LONGEST_PAGE = {"list_runs_in_batch": {"maxItems": 100}, "list_runs": {"maxResults": 100}}
+_LONGEST_PAGE = {
+    "list_runs_in_batch": {"maxItems": MAX_PAGE_ITEMS},
+    "list_runs": {"maxResults": MAX_PAGE_ITEMS},
+}
 
 #: Seconds. Credentials that are being rotated come back; a role that the triggerer lacks does not.
 PATIENCE_FOR_CREDENTIALS = 1800

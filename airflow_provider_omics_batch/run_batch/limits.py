@@ -9,6 +9,9 @@ MAX_RUNS = 100_000
 MAX_INLINE_RUNS = 100
 MAX_PARAMETERS_BYTES = 256_000
 
+#: Items of the longest page of a list.
+MAX_PAGE_ITEMS = 100
+
 
 def max_map_length() -> int:
     """Return over how many values Airflow maps; it fails a task that returns more to map over."""
