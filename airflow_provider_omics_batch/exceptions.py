@@ -19,9 +19,6 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
-#: So many problems of run settings are told at once.
-MAX_PROBLEMS = 20
-
 
 class RunSettingsError(ValueError):
     """

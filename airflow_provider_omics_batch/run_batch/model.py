@@ -35,7 +35,7 @@ Check = Callable[[Any], Sequence[Problem]]
 FINE: Sequence[Problem] = ()
 
 #: Nearly all are dicts, and of an abstract class alone it takes longer to know.
-_OBJECTS = (dict, Mapping)
+OBJECTS = (dict, Mapping)
 
 # Made once: with such arguments, json.dumps would make one at each call.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -86,7 +86,7 @@ def _compile_structure(shape: Any) -> Check:
     required = tuple(shape.required_members)
 
     def check(value: Any) -> Sequence[Problem]:
-        if not isinstance(value, _OBJECTS):
+        if not isinstance(value, OBJECTS):
             return [Problem("", f"must be an object, not {_kind(value)}")]
         problems = [Problem(name, "is missing") for name in required if name not in value]
         for name, member in value.items():
@@ -119,7 +119,7 @@ def _compile_map(shape: Any) -> Check:
     check_key, check_value = compile_check(shape.key), compile_check(shape.value)
 
     def check(value: Any) -> Sequence[Problem]:
-        if not isinstance(value, _OBJECTS):
+        if not isinstance(value, OBJECTS):
             return [Problem("", f"must be an object, not {_kind(value)}")]
         problems: list[Problem] = []
         for key, member in value.items():
@@ -193,7 +193,7 @@ def _compile_pattern(pattern: str | None) -> Callable[[str], object]:
 
 
 def _check_document(value: Any) -> Sequence[Problem]:
-    if not isinstance(value, _OBJECTS):
+    if not isinstance(value, OBJECTS):
         return [Problem("", f"must be an object, not {_kind(value)}")]
     return FINE
 

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics_batch.exceptions import MAX_PROBLEMS, RunSettingsError
+from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.complaints import Complaints
 from airflow_provider_omics_batch.run_batch.limits import MAX_RUNS, max_map_length
 
 if TYPE_CHECKING:
@@ -48,21 +49,13 @@ def divide(rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]], max_runs: int
 
 
 def _checked_ids(rows: Iterable[tuple[int, Mapping[str, Any] | BadRow]]) -> Iterable[Any]:
-    first_rows: dict[Any, int] = {}
-    problems: list[str] = []
+    complaints = Complaints("row")
     for number, row in rows:
         if not isinstance(row, Mapping):
-            problems.append(f"row {number} {row.what}")
-        elif (first := first_rows.setdefault(row["runSettingId"], number)) != number:
-            problems.append(
-                f"row {number}: runSettingId {row['runSettingId']!r} is already that of row {first}"
-            )
-        else:
+            complaints.add(number, f"row {number} {row.what}")
+        elif complaints.is_first(row["runSettingId"], number):
             yield row["runSettingId"]
-        if len(problems) >= MAX_PROBLEMS:
-            raise RunSettingsError(*problems, rest=f"What comes after row {number} has not been looked at")
-    if problems:
-        raise RunSettingsError(*problems)
+    complaints.raise_any()
 
 
 def _hash(run_setting_id: Any) -> int:

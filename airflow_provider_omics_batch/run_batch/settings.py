@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from botocore.model import ServiceModel
 
-from airflow_provider_omics_batch.exceptions import MAX_PROBLEMS, RunSettingsError
+from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.complaints import Complaints
 from airflow_provider_omics_batch.run_batch.limits import MAX_PARAMETERS_BYTES, MAX_RUNS
 from airflow_provider_omics_batch.run_batch.model import (
     FINE,
+    OBJECTS,
     Problem,
     check_json,
     compile_check,
@@ -176,25 +178,19 @@ class RequestChecker:
         :raises RunSettingsError: After the last run setting, or after 20 bad ones, with a sentence for each.
         """
         check, numbered = self._compile_check(default_parameters), iter(given.numbered)
-        first_numbers: dict[str, int] = {}
-        problems: list[str] = []
+        complaints = Complaints(given.noun)
         for number, setting in islice(numbered, MAX_RUNS):
-            place = f"{given.noun} {number}"
-            if not isinstance(checked := check(setting), CheckedSetting):
-                problems += [f"{place}: {problem}" for problem in checked]
-            elif (first := first_numbers.setdefault(own_id := checked.run_setting_id, number)) != number:
-                problems.append(f"{place}: runSettingId {own_id!r} is already that of {given.noun} {first}")
-            else:
+            checked = check(setting)
+            if not isinstance(checked, CheckedSetting):
+                complaints.add(number, *(f"{given.noun} {number}: {problem}" for problem in checked))
+            elif complaints.is_first(checked.run_setting_id, number):
                 yield checked
-            if len(problems) >= MAX_PROBLEMS:
-                raise RunSettingsError(*problems, rest=f"What comes after {place} has not been looked at")
-        problems += [
+        too_many = (
             f"{given.noun} {number}: a batch has at most {MAX_RUNS:,} runs; submit the rest as another batch"
             for number, _ in islice(numbered, 1)
-        ]
-        if problems:
-            raise RunSettingsError(*problems)
-        if not first_numbers:
+        )
+        complaints.raise_any(*too_many)
+        if not complaints.first_numbers:
             raise RunSettingsError("There is nothing to run: batch_run_settings is empty")
 
     def _compile_check(
@@ -231,7 +227,7 @@ def _check_size(parameters: Mapping[str, Any]) -> Sequence[Problem]:
 
 def _problems_beyond_model(setting: Any) -> Sequence[Problem]:
     """Return what the documentation forbids and the model does not."""
-    if not isinstance(setting, dict | Mapping):
+    if not isinstance(setting, OBJECTS):
         return FINE
     problems = []
     output_uri = setting.get("outputUri")
