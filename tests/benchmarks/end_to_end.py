@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
-from itertools import cycle, islice, pairwise
+from itertools import pairwise
 from typing import Any
 
+from tests.benchmarks.cohort import sheet
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.peaks import Peaks
 from tests.benchmarks.real_airflow import real_airflow, wait_for_success
@@ -21,14 +22,11 @@ from tests.benchmarks.warped_time import WarpedTime
 from tests.system.api import LogLine
 from tests.system.dag_run import FIRED, DagRun
 from tests.system.deployed import BUCKET
-from tests.system.deployment import Emulator
-from tests.system.options import ROOT
 
 DAG_ID = "end_to_end"
 RUNS = 100_000
 PAGES = RUNS // 100
-SHEET = f"s3://{BUCKET}/sheet.tsv"
-COHORT = ROOT / "dags/data/1000genomes-30x/cohort.tsv"
+SHEET = "sheet.tsv"
 
 SPEED = 200
 #: Runs of half an hour, submitted at AWS's five a second, and places enough for all of them to start at once.
@@ -43,11 +41,11 @@ def run() -> list[Figure]:
     with real_airflow(DAG_ID, (DAG_ID,), OPTIONS, **options) as deployment:
         emulator = deployment.emulators["aws_default"]
         clock = WarpedTime(emulator, SPEED)
-        _put_sheet(emulator)
+        emulator.client("s3").put_object(Bucket=BUCKET, Key=SHEET, Body=sheet(RUNS))
         before = emulator.all_calls()
         with Peaks(deployment.services) as peaks:
             triggered = time.time()
-            dag_run = deployment.start(DAG_ID, {"sheet": SHEET})
+            dag_run = deployment.start(DAG_ID, {"sheet": f"s3://{BUCKET}/{SHEET}"})
             wait_for_success(dag_run)
         calls = emulator.all_calls() - before
         return [
@@ -56,17 +54,6 @@ def run() -> list[Figure]:
             *_results(dag_run),
             *_memory(peaks),
         ]
-
-
-def _put_sheet(emulator: Emulator) -> None:
-    """Write a sample sheet: the rows of a real cohort, again and again, under new names."""
-    header, *samples = COHORT.read_text().splitlines()
-    rows = [header]
-    for number, row in enumerate(islice(cycle(samples), RUNS)):
-        sample, cells = row.split("\t", maxsplit=1)
-        rows.append(f"{sample}-{number // len(samples)}\t{cells}")
-    bucket, _, key = SHEET.removeprefix("s3://").partition("/")
-    emulator.client("s3").put_object(Bucket=bucket, Key=key, Body="\n".join(rows).encode())
 
 
 def _seconds(triggered: float, dag_run: DagRun, clock: WarpedTime) -> list[Figure]:

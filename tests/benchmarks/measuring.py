@@ -42,16 +42,22 @@ def usage() -> Iterator[Usage]:
     gc.collect()
     # The kernel begins anew with the peak.
     Path("/proc/self/clear_refs").write_text("5")
-    resident, cpu, clock = _status("VmRSS"), time.process_time(), time.perf_counter()
+    resident, cpu, clock = status("VmRSS"), time.process_time(), time.perf_counter()
     yield used
     used.seconds, used.cpu = time.perf_counter() - clock, time.process_time() - cpu
     # Not ru_maxrss, which a new process has from its parent.
-    used.peak = (_status("VmHWM") - resident) / MB
+    used.peak = status("VmHWM") - resident
 
 
-def _status(member: str) -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(rf"^{member}:\s*(\d+) kB$", status, re.MULTILINE)[0]) * 1024
+def status(member: str, process: int | str = "self") -> float:
+    """
+    Return a member of a process's status that is an amount of memory, in MB; 0 where it has none any more.
+
+    :param member: As the kernel calls it, ``VmRSS`` or ``VmHWM``.
+    """
+    content = Path(f"/proc/{process}/status").read_text()
+    found = re.search(rf"^{member}:\s*(\d+) kB$", content, re.MULTILINE)
+    return int(found[1]) * 1024 / MB if found else 0
 
 
 def memory() -> float:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 
 import psutil
 
-from tests.benchmarks.measuring import MB
+from tests.benchmarks.measuring import status
 from tests.system.processes import Services
 
 #: Seconds. What a task takes in its last moments may be missed; to look costs CPU that others want.
@@ -68,8 +66,5 @@ def _is_child(process: psutil.Process, parent: psutil.Process) -> bool:
 def _peak(process: psutil.Process) -> float:
     """Return the most memory that a process has had so far."""
     with suppress(OSError):
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        # One that is dead and not reaped has no memory any more.
-        if found := re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE):
-            return int(found[1]) * 1024 / MB
+        return status("VmHWM", process.pid)
     return 0

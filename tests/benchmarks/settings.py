@@ -7,13 +7,10 @@ list, and puts it into S3 as one string. It checks nothing, where we check every
 
 from __future__ import annotations
 
-from itertools import cycle, islice
-from pathlib import Path
-
+from tests.benchmarks.cohort import sheet
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.laboratory import BUCKET, Laboratory, laboratory
 
-COHORT = Path(__file__).parents[2] / "dags/data/1000genomes-30x/cohort.tsv"
 ROWS = 100_000
 FEW_ROWS = 1_000
 
@@ -48,14 +45,6 @@ def run() -> list[Figure]:
 
 
 def _measure(lab: Laboratory, rows: int) -> list[dict[str, float]]:
-    sheet = f"{rows}.tsv"
-    lab.emulator.client("s3").put_object(Bucket=BUCKET, Key=sheet, Body=_sheet(rows))
-    return lab.in_turns("settings:ours", "settings:rival", bucket=BUCKET, sheet=sheet)
-
-
-def _sheet(rows: int) -> bytes:
-    """Return so many rows of the cohort, repeated; each sample has an id of its own."""
-    head, *samples = COHORT.read_text().splitlines()
-    repeated = islice(cycle(samples), rows)
-    numbered = (row.replace("\t", f"-{number}\t", 1) for number, row in enumerate(repeated))
-    return "\n".join([head, *numbered, ""]).encode()
+    name = f"{rows}.tsv"
+    lab.emulator.client("s3").put_object(Bucket=BUCKET, Key=name, Body=sheet(rows))
+    return lab.in_turns("settings:ours", "settings:rival", bucket=BUCKET, sheet=name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.laboratory import Laboratory, laboratory
 
@@ -48,11 +49,7 @@ def _start_batches(lab: Laboratory, count: int) -> list[str]:
     return [
         client.start_run_batch(
             requestId=f"waiting-{number}",
-            defaultRunSetting={
-                "workflowId": "1234567",
-                "roleArn": "arn:aws:iam::123456789012:role/omics",
-                "outputUri": "s3://cohort/out/",
-            },
+            defaultRunSetting=DEFAULT_RUN_SETTING,
             batchRunSettings={"inlineSettings": [{"runSettingId": f"sample-{number}"}]},
         )["id"]
         for number in range(count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
+from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 from tests.system.deployment import Emulator
 
 
@@ -19,15 +20,10 @@ class WarpedTime:
     def __init__(self, emulator: Emulator, speed: float) -> None:
         self._speed = speed
         client = emulator.client("omics")
-        request = {
-            "workflowId": "1",
-            "roleArn": "arn:aws:iam::123456789012:role/omics",
-            "outputUri": "s3://cohort/",
-        }
         settings = {"inlineSettings": [{"runSettingId": "clock"}]}
         before = time.time()
         batch_id = client.start_run_batch(
-            requestId="clock", defaultRunSetting=request, batchRunSettings=settings
+            requestId="clock", defaultRunSetting=DEFAULT_RUN_SETTING, batchRunSettings=settings
         )["id"]
         self._true = (before + time.time()) / 2
         created: datetime = client.get_batch(batchId=batch_id)["creationTime"]

@@ -9,14 +9,13 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
+from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 
 with DAG("end_to_end", schedule=None):
     start = StartRunBatchOperator(
         task_id="start",
         default_run_setting={
-            "workflowId": "1234567",
-            "roleArn": "arn:aws:iam::123456789012:role/omics",
-            "outputUri": "s3://cohort/out/",
+            **DEFAULT_RUN_SETTING,
             "storageType": "DYNAMIC",
             "parameters": {"reference": "s3://references/GRCh38.fa"},
         },

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.sdk import DAG, task
 
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
+from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 from tests.benchmarks.rivals.tasks import WaitForBatch, submit_batch
 from tests.benchmarks.three_runs import INTERVAL, NAMES
 
-DEFAULT: dict[str, Any] = {
-    "workflowId": "1234567",
-    "roleArn": "arn:aws:iam::123456789012:role/omics",
-    "outputUri": "s3://cohort/out/",
-}
 SETTINGS = [{"runSettingId": "{{ dag_run.conf['sample'] }}-" + name} for name in NAMES]
 
 
@@ -26,7 +20,7 @@ def go_on(run_ids: dict[str, str]) -> int:
 with DAG("latency", schedule=None):
     start = StartRunBatchOperator(
         task_id="start",
-        default_run_setting=DEFAULT,
+        default_run_setting=DEFAULT_RUN_SETTING,
         batch_run_settings=SETTINGS,
         batch_name="{{ run_id }}",
         poll_interval=INTERVAL,
@@ -35,7 +29,7 @@ with DAG("latency", schedule=None):
 
 with DAG("latency_rival", schedule=None):
     request = {
-        "defaultRunSetting": DEFAULT,
+        "defaultRunSetting": DEFAULT_RUN_SETTING,
         "batchRunSettings": {"inlineSettings": SETTINGS},
         "batchName": "{{ run_id }}",
     }

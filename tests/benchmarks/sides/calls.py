@@ -8,15 +8,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 from tests.benchmarks.sides.account import calls
 from tests.benchmarks.virtual_service import Call, VirtualService
 from tests.virtual_time import EPOCH, VirtualLoop
-
-REQUEST: dict[str, Any] = {
-    "workflowId": "1234567",
-    "roleArn": "arn:aws:iam::123456789012:role/omics",
-    "outputUri": "s3://cohort/out/",
-}
 
 MakeTrigger = Callable[[str], Any]
 
@@ -43,19 +38,10 @@ def life(side: str, runs: int) -> dict[str, float]:
 
 def task(settings_uri: str, staging_uri: str) -> dict[str, int]:
     """Run a deferrable task from its submission to its XCom, and return the calls of all operations."""
-    from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
-    from tests.integration.tasks import TaskInstance
+    from tests.benchmarks.sides.task import run_task
 
     before = calls()
-    operator = StartRunBatchOperator(
-        task_id="call_variants",
-        default_run_setting=REQUEST,
-        batch_run_settings={"s3UriSettings": settings_uri},
-        staging_uri=staging_uri,
-        poll_interval=1,
-        max_failed_runs=1.0,
-    )
-    TaskInstance().run(operator)
+    run_task(settings_uri, staging_uri)
     return {operation: count - before.get(operation, 0) for operation, count in calls().items()}
 
 
@@ -84,7 +70,7 @@ async def _crowd(make: MakeTrigger, batches: int, seconds: float) -> dict[str, f
         service.backend.start_run_batch(
             {
                 "requestId": f"crowd-{number}",
-                "defaultRunSetting": REQUEST,
+                "defaultRunSetting": DEFAULT_RUN_SETTING,
                 "batchRunSettings": {"inlineSettings": [{"runSettingId": f"sample-{number}"}]},
             }
         )["id"]
@@ -134,7 +120,7 @@ async def _life(make: MakeTrigger, runs: int) -> dict[str, float]:
     batch_id = service.backend.start_run_batch(
         {
             "requestId": "life",
-            "defaultRunSetting": REQUEST,
+            "defaultRunSetting": DEFAULT_RUN_SETTING,
             "batchRunSettings": {"s3UriSettings": "s3://cohort/settings.json"},
         }
     )["id"]

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from tests.benchmarks.measuring import stall, usage
-from tests.benchmarks.sides.calls import REQUEST
 
 
 def ours(batch_id: str, manifest_uri: str) -> dict[str, float]:
@@ -46,19 +45,9 @@ def rival(batch_id: str, what: str) -> dict[str, float]:
 
 def xcom(settings_uri: str, staging_uri: str) -> dict[str, int]:
     """Run a deferrable task, and return the size of each XCom."""
-    from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
-    from tests.integration.tasks import TaskInstance
+    from tests.benchmarks.sides.task import run_task
 
-    operator = StartRunBatchOperator(
-        task_id="call_variants",
-        default_run_setting=REQUEST,
-        batch_run_settings={"s3UriSettings": settings_uri},
-        staging_uri=staging_uri,
-        poll_interval=1,
-        max_failed_runs=1.0,
-    )
-    ti = TaskInstance()
-    ti.run(operator)
+    ti = run_task(settings_uri, staging_uri)
     return {key: len(json.dumps(value)) for key, value in ti.xcom.items()}
 
 

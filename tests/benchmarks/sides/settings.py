@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 
+from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 from tests.benchmarks.measuring import usage
 
 
@@ -15,11 +16,7 @@ def ours(bucket: str, sheet: str) -> dict[str, float]:
 
     operator = StartRunBatchOperator(
         task_id="call_variants",
-        default_run_setting={
-            "workflowId": "1234567",
-            "roleArn": "arn:aws:iam::123456789012:role/omics",
-            "outputUri": f"s3://{bucket}/out/",
-        },
+        default_run_setting=DEFAULT_RUN_SETTING,
         batch_run_settings=SampleSheet(
             f"s3://{bucket}/{sheet}",
             run_setting_id="{sample_id}",
