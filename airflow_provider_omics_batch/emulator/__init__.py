@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 import sys
 
-from moto.backend_index import backend_url_patterns
+try:
+    from moto.backend_index import backend_url_patterns
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "The emulator needs moto: pip install 'airflow-provider-omics-batch[emulator]'", name=error.name
+    ) from error
 
 from airflow_provider_omics_batch.emulator.clock import Clock, ManualClock, ScaledClock
+from airflow_provider_omics_batch.emulator.control import Control
+from airflow_provider_omics_batch.emulator.failures import FailureRule
 from airflow_provider_omics_batch.emulator.faults import Fault, FaultList
 from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
 from airflow_provider_omics_batch.emulator.settings import Settings
@@ -15,6 +22,8 @@ from airflow_provider_omics_batch.emulator.urls import url_bases
 
 __all__ = [
     "Clock",
+    "Control",
+    "FailureRule",
     "Fault",
     "FaultList",
     "ManualClock",

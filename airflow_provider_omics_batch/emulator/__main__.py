@@ -5,18 +5,29 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_omics_batch.emulator import Fault, FaultList, OmicsBackend, ScaledClock, Settings
 from airflow_provider_omics_batch.emulator.faults import KINDS
-from airflow_provider_omics_batch.emulator.notation import SYNTAX, parse_fault
+from airflow_provider_omics_batch.emulator.notation import (
+    FAILURE_SYNTAX,
+    FAULT_SYNTAX,
+    parse_failure,
+    parse_fault,
+)
 from airflow_provider_omics_batch.emulator.server import serve
+from airflow_provider_omics_batch.emulator.state import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from airflow_provider_omics_batch.emulator.failures import FailureRule
+
+T = TypeVar("T")
 
 _FAULT_HELP = f"what goes wrong on the n-th call of an operation: {', '.join(KINDS)}; may be repeated"
+_FAILURE_HELP = "runs whose runSettingId or parameter matches fail for this reason; may be repeated"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,15 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         concurrent_runs=options.concurrent_runs,
         fail_submissions=options.fail_submissions,
         fail_runs=options.fail_runs,
+        failures=tuple(options.failure),
         seed=options.seed,
     )
     OmicsBackend.configure_all(settings, ScaledClock(options.speed))
     try:
-        serve(options.host, options.port, FaultList(options.fault))
+        serve(options.host, options.port, FaultList(options.fault), options.state)
+    except StateError as error:
+        return _complain(f"cannot go on from {options.state}: {error}")
     except OSError as error:
-        print(f"cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return 1
+        if error.filename is not None:
+            return _complain(f"cannot keep the state in {options.state}: {error.strerror}")
+        return _complain(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
     return 0
+
+
+def _complain(message: str) -> int:
+    print(message, file=sys.stderr)  # noqa: T201 - so are complaints
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,14 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=_whole(0, 65535), default=5000, help="port to listen on, 0 for any free one")
-    add("--speed", type=_positive, default=1.0, help="seconds of the service that pass in a second")
+    add("--speed", type=_number(0), default=1.0, help="seconds of the service that pass in a second")
     add("--run-seconds", type=_number(0), default=1800.0, help="mean time of a run in RUNNING")
     add("--start-run-tps", type=_positive, default=5.0, help="runs submitted a second, all batches together")
     add("--concurrent-runs", type=_whole(1), default=50, help="runs at work at the same time")
     add("--fail-submissions", type=_share, default=0.0, help="share of runs that cannot be submitted")
     add("--fail-runs", type=_share, default=0.0, help="share of submitted runs that fail")
     add("--seed", type=_whole(-math.inf), default=0, help="decides which runs fail and how long each takes")
-    add("--fault", type=_fault, action="append", default=[], metavar=SYNTAX, help=_FAULT_HELP)
+    add("--state", type=Path, metavar="FILE", help="go on from this file, and keep all that happens in it")
+    add("--failure", type=_failure, action="append", default=[], metavar=FAILURE_SYNTAX, help=_FAILURE_HELP)
+    add("--fault", type=_fault, action="append", default=[], metavar=FAULT_SYNTAX, help=_FAULT_HELP)
     return parser
 
 
@@ -95,8 +117,16 @@ def _read_number(text: str) -> float:
 
 
 def _fault(text: str) -> Fault:
+    return _parse(parse_fault, text)
+
+
+def _failure(text: str) -> FailureRule:
+    return _parse(parse_failure, text)
+
+
+def _parse(parse: Callable[[str], T], text: str) -> T:
     try:
-        return parse_fault(text)
+        return parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

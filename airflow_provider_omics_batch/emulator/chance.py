@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Failure:
     message: str
     passing: bool = False
 
+    @property
+    def of_submission(self) -> bool:
+        """Submissions fail for exceptions of the API, and runs for codes."""
+        return self.reason.endswith("Exception")
+
 
 SUBMISSION_FAILURES = (
     Failure("ThrottlingException", "Request was denied due to request throttling.", passing=True),
@@ -48,30 +54,65 @@ RUN_FAILURES = (
 )
 
 
+TIMED_OUT = Failure("RUN_TIMED_OUT", "The run took longer than it may.")
+
+#: How many tasks a run has.
+TASK_COUNT = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
     """
     What becomes of one run.
 
     :param seconds: time in RUNNING; a failing run gets through a part of it.
+    :param finished: how many of its tasks it finishes.
+    :param cached: how many of these come from a run cache, and take no time.
     """
 
     seconds: float
     refusal: Failure | None = None
     failure: Failure | None = None
+    finished: int = TASK_COUNT
+    cached: int = 0
 
 
-def fate_of(run_setting_id: str, settings: Settings, *, again: bool = False) -> Fate:
+def fate_of(
+    run_setting_id: str,
+    settings: Settings,
+    *,
+    again: bool = False,
+    cached: int = 0,
+    limit: float = inf,
+    rule: Failure | None = None,
+) -> Fate:
     """
     Decide the fate of a run.
 
     :param again: the run failed before for a passing reason, and so is let through now.
+    :param cached: how many of its tasks are in a run cache.
+    :param limit: the longest time in RUNNING.
+    :param rule: how a rule wants the run to fail, whatever the chances.
     """
     submission, run, kind, length = _draw(run_setting_id, settings.seed)
     refusal = _pick(SUBMISSION_FAILURES, submission < settings.fail_submissions, kind, again)
     failure = _pick(RUN_FAILURES, run < settings.fail_runs, kind, again)
-    seconds = settings.run_seconds * (0.5 + length) * (kind if failure else 1.0)
-    return Fate(seconds, refusal, failure)
+    if rule and not (rule.passing and again):
+        refusal, failure = (rule, None) if rule.of_submission else (None, rule)
+    whole = settings.run_seconds * (0.5 + length)
+    if not failure and not cached and whole <= limit:
+        return Fate(whole, refusal)
+    progress = kind if failure else 1.0
+    cached = min(cached, int(progress * TASK_COUNT))
+    seconds = whole * (progress - cached / TASK_COUNT)
+    if seconds > limit:
+        failure, progress, seconds = TIMED_OUT, cached / TASK_COUNT + limit / whole, limit
+    return Fate(seconds, refusal, failure, int(progress * TASK_COUNT), cached)
+
+
+def deletion_fails(run_setting_id: str, settings: Settings) -> bool:
+    """Tell whether DeleteRunBatch cannot delete a run."""
+    return _draw(f"deletion/{run_setting_id}", settings.seed)[0] < settings.fail_deletions
 
 
 def _pick(failures: Sequence[Failure], fails: bool, kind: float, again: bool) -> Failure | None:

@@ -1,62 +1,125 @@
-"""The addresses under ``/moto-api/omics`` that control the emulator from outside."""
+"""The control of an emulator, wherever it runs."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
-from werkzeug.wrappers import Request, Response
+from airflow_provider_omics_batch.emulator.calls import Call
+from airflow_provider_omics_batch.emulator.failures import FailureRule
+from airflow_provider_omics_batch.emulator.faults import Fault
+from airflow_provider_omics_batch.emulator.notation import write_list
 
-from airflow_provider_omics_batch.emulator.notation import read_faults, write_faults
+#: The emulator is near, whatever the machine's proxy.
+_OPENER = build_opener(ProxyHandler({}))
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+@dataclass(frozen=True)
+class Time:
+    """
+    The time in the emulator.
 
-    from airflow_provider_omics_batch.emulator.faults import FaultList
+    :param speed: seconds that pass in a second; with 0 it stands still.
+    """
 
-PREFIX = "/moto-api/omics/"
+    now: datetime
+    speed: float
 
 
 class Control:
-    """moto's own API, with ours beside it; its reset is one of the fault list too."""
+    """
+    What can be set and read of a running emulator, one method for each route below ``/moto-api/omics``.
 
-    def __init__(self, application: WSGIApplication, faults: FaultList) -> None:
-        self._application = application
-        self._faults = faults
+    What is set is set for all accounts and Regions, and for the batches started from then on. Methods raise
+    ``ValueError`` for what the emulator refuses.
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Request(environ)
-        if request.path.startswith(PREFIX):
-            return self._answer(request)(environ, start_response)
-        if (request.method, request.path) == ("POST", "/moto-api/reset"):
-            self._faults.reset()
-        return self._application(environ, start_response)
+    :param url: of the emulator.
+    """
 
-    def _answer(self, request: Request) -> Response:
-        what = request.path.removeprefix(PREFIX)
-        if what == "calls" and request.method == "GET":
-            return _json(json.dumps(self._faults.calls))
-        if what == "faults" and request.method in ("GET", "POST", "DELETE"):
-            return self._control_faults(request)
-        return _refuse(404, f"There is no {request.method} {request.path}")
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
 
-    def _control_faults(self, request: Request) -> Response:
-        """Add or remove faults, and answer with what is left."""
-        if request.method == "POST":
-            try:
-                self._faults.add(*read_faults(request.get_data()))
-            except ValueError as error:
-                return _refuse(400, str(error))
-        elif request.method == "DELETE":
-            self._faults.clear()
-        return _json(write_faults(self._faults.faults))
+    def settings(self) -> dict[str, Any]:
+        """Get the members of ``Settings``, but for ``failures``, by name."""
+        settings: dict[str, Any] = self._call("GET", "settings")
+        return settings
+
+    def configure(self, **changes: Any) -> dict[str, Any]:
+        """
+        Change settings; the others stay as they are.
+
+        :param changes: members of ``Settings``.
+        """
+        settings: dict[str, Any] = self._call("PATCH", "settings", changes)
+        return settings
+
+    def clock(self) -> Time:
+        return _time(self._call("GET", "clock"))
+
+    def set_speed(self, speed: float) -> Time:
+        """Let time run so many times as fast; with 0 it stands still, and :meth:`advance` alone moves it."""
+        return _time(self._call("PATCH", "clock", {"speed": speed}))
+
+    def advance(self, seconds: float) -> Time:
+        """Let so many seconds pass at once."""
+        return _time(self._call("POST", "clock/advance", {"seconds": seconds}))
+
+    def failures(self) -> list[FailureRule]:
+        """Get the rules by which runs fail, the one that goes first in front."""
+        return [FailureRule(**rule) for rule in self._call("GET", "failures")]
+
+    def add_failures(self, *rules: FailureRule) -> None:
+        """Add rules behind those that are there."""
+        self._call("POST", "failures", write_list(rules))
+
+    def clear_failures(self) -> None:
+        self._call("DELETE", "failures")
+
+    def faults(self) -> list[Fault]:
+        """Get the faults that are still to come, as one would give them now."""
+        return [Fault(**fault) for fault in self._call("GET", "faults")]
+
+    def add_faults(self, *faults: Fault) -> None:
+        self._call("POST", "faults", write_list(faults))
+
+    def clear_faults(self) -> None:
+        self._call("DELETE", "faults")
+
+    def calls(self) -> Counter[str]:
+        """Get how often each operation was called, answered or not."""
+        return Counter(self._call("GET", "calls"))
+
+    def log(self) -> list[Call]:
+        """Get the last 10,000 calls, or fewer large ones, the oldest first."""
+        calls = self._call("GET", "log")
+        return [Call(**{**call, "time": datetime.fromisoformat(call["time"])}) for call in calls]
+
+    def reset(self) -> None:
+        """Empty all services, forget calls and faults, and bring back the settings of the start."""
+        self._send("POST", "/moto-api/reset")
+
+    def _call(self, method: str, route: str, body: Any = None) -> Any:
+        return json.loads(self._send(method, f"/moto-api/omics/{route}", body))
+
+    def _send(self, method: str, path: str, body: Any = None) -> bytes:
+        text = body if isinstance(body, str) else json.dumps(body)
+        data = None if body is None else text.encode()
+        request = Request(f"{self.url}{path}", data, method=method)  # noqa: S310 - the emulator's
+        try:
+            with _OPENER.open(request) as answer:
+                content: bytes = answer.read()
+                return content
+        except HTTPError as error:
+            if error.code not in (400, 404):
+                raise
+            with error:
+                raise ValueError(json.loads(error.read())["message"]) from error
 
 
-def _json(text: str, status: int = 200) -> Response:
-    return Response(text, status, content_type="application/json")
-
-
-def _refuse(status: int, message: str) -> Response:
-    return _json(json.dumps({"message": message}), status)
+def _time(answer: dict[str, Any]) -> Time:
+    return Time(datetime.fromisoformat(answer["now"]), answer["speed"])

@@ -6,14 +6,19 @@ import json
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 from werkzeug.exceptions import NotFound
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
+from airflow_provider_omics_batch.emulator.calls import Call
+from airflow_provider_omics_batch.emulator.models import OmicsBackend
 from airflow_provider_omics_batch.emulator.responses import FAILS_AFTER
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from airflow_provider_omics_batch.emulator.calls import CallLog
     from airflow_provider_omics_batch.emulator.faults import Fault, FaultList
 
 _MESSAGE = "The emulator was told to answer so"
@@ -29,28 +35,76 @@ _XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>{
 
 def operation_of(service: str, environ: WSGIEnvironment) -> str | None:
     """Name the operation of a request by its method and path; ``None`` if the service has no such."""
+    found = _match(service, environ)
+    return str(found[0].name) if found else None
+
+
+def call_of(service: str, environ: WSGIEnvironment) -> Call | None:
+    """Read a request; ``None`` if the service has no such operation."""
+    found = _match(service, environ)
+    if found is None:
+        return None
+    operation, parameters = found
+    if service == "omics":
+        parameters = _read(operation, parameters, environ)
+    time = datetime.fromtimestamp(OmicsBackend.default_clock(), UTC)
+    return Call(operation=str(operation.name), parameters=parameters, time=time)
+
+
+def _match(service: str, environ: WSGIEnvironment) -> tuple[Any, dict[str, Any]] | None:
     try:
         # Clients like curl call any body a form, and forms have no operations.
         request = Request({**environ, "CONTENT_TYPE": "application/json"})
-        return str(get_service_router(service).match(request)[0].name)
+        operation, parameters = get_service_router(service).match(request)
+        return operation, parameters
     except NotFound:
         return None
 
 
-class FaultyService:
-    """A service of moto's, with the faults that come between it and its clients."""
+def _read(operation: Any, parameters: dict[str, Any], environ: WSGIEnvironment) -> dict[str, Any]:
+    """Read all parameters by the service model, and leave the body to be read again."""
+    request = Request(dict(environ))
+    body = request.get_data()
+    environ.update({"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    parser = PROTOCOL_PARSERS["rest-json"](operation)
+    found: Any = {
+        "method": request.method,
+        "values": request.args,
+        "headers": request.headers,
+        "body": body,
+        "url_path": request.path,
+        "url_params": parameters,
+    }
+    try:
+        return dict(parser.parse(found))
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        # The service itself complains.
+        return parameters
 
-    def __init__(self, application: WSGIApplication, service: str, faults: FaultList) -> None:
+
+class FaultyService:
+    """A service of moto's: its calls are noted, and faults come between it and its clients."""
+
+    def __init__(self, application: WSGIApplication, service: str, faults: FaultList, log: CallLog) -> None:
         self._application = application
         self._service = service
         self._faults = faults
+        self._log = log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        operation = operation_of(self._service, environ)
-        fault = self._faults.next(operation) if operation else None
+        call = call_of(self._service, environ)
+        if call is None:
+            return self._application(environ, start_response)
+        self._log.note(call, int(environ.get("CONTENT_LENGTH") or 0) if self._service == "omics" else 0)
+
+        def start(status: str, *more: Any) -> Any:
+            call.status = int(status[:3])
+            return start_response(status, *more)
+
+        fault = self._faults.next(call.operation)
         if fault:
-            return self._act(fault, environ, start_response)
-        return self._application(environ, start_response)
+            return self._act(fault, environ, start)
+        return self._application(environ, start)
 
     def _act(self, fault: Fault, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if fault.kind == "error":

@@ -1,13 +1,10 @@
-"""The state of HealthOmics in one account and Region, and the rules of its operations."""
+"""The state of HealthOmics in one account and Region, and the rules of its operations on batches."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import count
-from threading import RLock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from moto.core.base_backend import BackendDict, BaseBackend
+from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
 
 from airflow_provider_omics_batch.emulator.batch import (
@@ -18,58 +15,33 @@ from airflow_provider_omics_batch.emulator.batch import (
     TRANSIENT_ERROR,
     Batch,
 )
-from airflow_provider_omics_batch.emulator.clock import Clock, ScaledClock
-from airflow_provider_omics_batch.emulator.exceptions import ConflictException, ResourceNotFoundException
+from airflow_provider_omics_batch.emulator.chance import deletion_fails
+from airflow_provider_omics_batch.emulator.course import cancel, delete, last_turn
+from airflow_provider_omics_batch.emulator.exceptions import ERRORS, ResourceNotFoundException
+from airflow_provider_omics_batch.emulator.filters import only_filter
+from airflow_provider_omics_batch.emulator.idempotency import RequestLog, without_id
 from airflow_provider_omics_batch.emulator.intake import decide, excused, gather
 from airflow_provider_omics_batch.emulator.paging import first_place, page
-from airflow_provider_omics_batch.emulator.run import Run, batch_runs
-from airflow_provider_omics_batch.emulator.run_settings import RunSetting, check_default, current_etag
-from airflow_provider_omics_batch.emulator.schedule import Course, cancel, delete, plan
-from airflow_provider_omics_batch.emulator.settings import Settings
-from airflow_provider_omics_batch.emulator.validation import check_request, only_filters
+from airflow_provider_omics_batch.emulator.run import Run, candidates
+from airflow_provider_omics_batch.emulator.run_settings import RunSettings, check_default, checked_tags
+from airflow_provider_omics_batch.emulator.tags import TagOperations
+from airflow_provider_omics_batch.emulator.validation import check_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_omics_batch.emulator.account import Page, Params
     from airflow_provider_omics_batch.emulator.chance import Fate
 
-Params = dict[str, Any]
-Page = tuple[list[dict[str, Any]], str | None]
 
-
-class OmicsBackend(BaseBackend):
-    """
-    HealthOmics in one account and Region.
-
-    A backend made after :meth:`configure_all`, a reset included, has those settings and that clock.
-    """
-
-    default_settings: ClassVar[Settings] = Settings()
-    default_clock: ClassVar[Clock] = ScaledClock()
+class OmicsBackend(TagOperations):
+    """HealthOmics in one account and Region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
-        self.settings = type(self).default_settings
-        self.clock: Clock = type(self).default_clock
-        self._lock = RLock()
-        self._batches: list[Batch] = []
-        self._by_id: dict[str, Batch] = {}
-        self._by_request: dict[str, Batch] = {}
-        self._unchecked: list[Batch] = []
+        self._batch_requests: RequestLog[Batch] = RequestLog()
         self._excused: set[str] = set()
-        self._batch_ids = count(1_000_001)
-        self._next_run_id = 5_000_001
-
-    @classmethod
-    def configure_all(cls, settings: Settings, clock: Clock) -> None:
-        """Set what every backend that is made from now on begins with."""
-        cls.default_settings = settings
-        cls.default_clock = clock
-
-    def configure(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
-        """Set this account and Region, for the batches started from now on."""
-        self.settings = settings or self.settings
-        self.clock = clock or self.clock
+        self._next_batch_id = 1_000_001
 
     def start_run_batch(self, params: Params, fails_after: int | None = None) -> Params:
         """
@@ -78,86 +50,64 @@ class OmicsBackend(BaseBackend):
         :param fails_after: the batch fails with a transient error when it has submitted so many runs.
         """
         check_request("StartRunBatch", params)
-        request = {name: value for name, value in params.items() if name != "requestId"}
-        with self._lock:
-            if known := self._repeated(params["requestId"], request):
-                return known.started(self._observe())
-        check_default(request["defaultRunSetting"])
-        mark, settings, reason = gather(request["batchRunSettings"], self.account_id, self.partition)
-        known_good = [] if reason else settings
-        fates = decide(request["defaultRunSetting"], known_good, self.settings, self._excused)
+        default = params["defaultRunSetting"]
         with self._lock:
             now = self._observe()
-            if known := self._repeated(params["requestId"], request):
+            if known := self._repeated(params, now, fails_after):
                 return known.started(now)
-            batch = self._create(request, settings, fates, now)
+            check_default(default)
+            checked_tags(params)
+            premises = self._premises(default, now)
+        source = params["batchRunSettings"]
+        mark, settings, reason = gather(source, self.account_id, self.partition, self.settings)
+        runs = RunSettings() if reason else settings
+        fates = decide(default, runs, self.settings, self._excused, premises)
+        with self._lock:
+            now = self._observe()
+            if known := self._repeated(params, now, fails_after):
+                return known.started(now)
+            batch = self._create(params, settings, fates, now)
             batch.file = mark
             if reason is not None:
                 batch.fail(reason)
             elif fails_after is not None:
                 batch.fail(TRANSIENT_ERROR, fails_after)
             self._plan(now)
-            self._by_request[params["requestId"]] = batch
+            self._batch_requests.note(params, batch)
             return batch.started(now)
 
-    def _repeated(self, request_id: str, request: Params) -> Batch | None:
-        """Find the batch of a request that was sent before; AWS does not document what it answers."""
-        batch = self._by_request.get(request_id)
-        if batch and batch.request != request:
-            raise ConflictException(f"requestId {request_id} was used before with other parameters")
-        return batch
+    def _repeated(self, params: Params, now: float, fails_after: int | None) -> Batch | None:
+        """Find the batch of a request that was sent before; it is the one to fail, if one is."""
+        known = self._batch_requests.find(params, self.settings)
+        if known and fails_after is not None and known.status(now) in CAN_FAIL and not known.failure_reason:
+            submitted = known.course.submissions(now)
+            known.fail(TRANSIENT_ERROR, max(fails_after, submitted), max(now, known.ready_at))
+            self._plan(now)
+        failed = known and known.status(now) == "FAILED"
+        return None if failed and self.settings.failed_batch_frees_request else known
 
-    def _create(
-        self, request: Params, settings: Sequence[RunSetting], fates: list[Fate], now: float
-    ) -> Batch:
-        batch_id = str(next(self._batch_ids))
+    def _create(self, params: Params, settings: RunSettings, fates: list[Fate], now: float) -> Batch:
+        batch_id = str(self._next_batch_id)
+        self._next_batch_id += 1
+        default = params["defaultRunSetting"]
         ready_at = now + self.settings.creating_seconds + self.settings.pending_seconds
         batch = Batch(
             id=batch_id,
-            arn=f"arn:{self.partition}:omics:{self.region_name}:{self.account_id}:runBatch/{batch_id}",
+            arn=self.arn(f"runBatch/{batch_id}"),
             uuid=str(mock_random.uuid4()),
-            first_run_id=self._next_run_id,
-            request=request,
+            first_run_id=self._take_run_ids(max(1, len(fates)), now),
+            request=without_id(params),
             run_settings=settings,
             created_at=now,
             settings=self.settings,
-            course=Course(self.settings, ready_at, fates),
+            course=self._course(default, settings, fates, ready_at),
+            workflow=self._workflow_facts(default, now),
+            tags=checked_tags(params),
         )
-        self._next_run_id += max(1, len(fates))
-        self._batches.append(batch)
+        self._add(batch)
         self._by_id[batch_id] = batch
-        self._unchecked.append(batch)
         self._excused |= excused(settings, fates)
         return batch
-
-    def _plan(self, now: float) -> None:
-        plan([batch.course for batch in self._batches], self.settings, now)
-
-    def _observe(self) -> float:
-        """
-        Read the clock, and compare the ETags that are due.
-
-        A service would have compared them in the background; here the first call after that moment does.
-        """
-        now = self.clock()
-        due = [batch for batch in self._unchecked if batch.ready_at <= now]
-        self._unchecked = [batch for batch in self._unchecked if batch.ready_at > now]
-        changed = [batch for batch in due if self._compare(batch)]
-        if changed:
-            self._plan(now)
-        return now
-
-    def _compare(self, batch: Batch) -> bool:
-        if batch.file is None or batch.failure_reason or batch.course.cancelled_at <= batch.ready_at:
-            return False
-        etag = current_etag(batch.file, self.account_id, self.partition)
-        if etag == batch.file.etag:
-            return False
-        batch.fail(
-            f'Expected s3UriConfigs etag: "{batch.file.etag}" but was: "{etag}". '
-            "s3UriConfigs have changed since calling StartRunBatch"
-        )
-        return True
 
     def get_batch(self, params: Params) -> Params:
         check_request("GetBatch", params)
@@ -174,7 +124,7 @@ class OmicsBackend(BaseBackend):
     def list_batch(self, params: Params) -> Page:
         """List the batches, the newest first."""
         check_request("ListBatch", params)
-        filters = only_filters(params, "status", "name", "runGroupId")
+        filters = only_filter(params, self.settings, "status", "name", "runGroupId")
         with self._lock:
             now = self._observe()
             start = first_place(params.get("startingToken"), filters) or len(self._batches)
@@ -186,21 +136,28 @@ class OmicsBackend(BaseBackend):
     def list_runs_in_batch(self, params: Params) -> Page:
         """List the runs whose submission was attempted, in the order of the settings."""
         check_request("ListRunsInBatch", params)
-        filters = only_filters(params, "submissionStatus", "runSettingId", "runId")
+        filters = only_filter(params, self.settings, "submissionStatus", "runSettingId", "runId")
         with self._lock:
             now = self._observe()
             batch = self._batch(params["batchId"])
             question = (batch.id, filters)
-            places = range(first_place(params.get("startingToken"), question), batch.course.submissions(now))
-            runs = ((place, Run(batch, place).submission(now)) for place in places)
-            found = ((place, shown) for place, shown in runs if filters.items() <= shown.items())
+            places = range(first_place(params.get("startingToken"), question), self._shown_runs(batch, now))
+            runs = (Run(batch, place) for place in candidates(batch, filters, places, now))
+            shown = ((run.place, run.submission(now)) for run in runs)
+            found = ((place, item) for place, item in shown if filters.items() <= item.items())
             return page(found, params.get("maxItems"), question)
+
+    def _shown_runs(self, batch: Batch, now: float) -> int:
+        if self.settings.unsubmitted_after_cancel != "absent" and batch.course.cancelled_at <= now:
+            return len(batch.course.fates)
+        return batch.course.submissions(now)
 
     def cancel_run_batch(self, params: Params) -> None:
         check_request("CancelRunBatch", params)
         with self._lock:
             batch, now = self._in_status("cancel", params["batchId"], CAN_CANCEL)
-            cancel(batch.course, self.settings, now)
+            orders = (turns for each in self._batches for turns in (each.course.stops, each.course.missed))
+            cancel(batch.course, self.settings, now, last_turn(orders, now))
             self._plan(now)
 
     def fail_batch(self, batch_id: str, reason: str = TRANSIENT_ERROR) -> None:
@@ -215,7 +172,12 @@ class OmicsBackend(BaseBackend):
         check_request("DeleteRunBatch", params)
         with self._lock:
             batch, now = self._in_status("delete the runs of", params["batchId"], CAN_DELETE_RUNS)
-            delete(batch.course, self.settings, now)
+            names = enumerate(batch.run_settings.names)
+            failing = {place for place, name in names if deletion_fails(name, self.settings)}
+            courses = (each.course for each in self._batches)
+            orders = (turns for course in courses for turns in (course.deletions, course.undeleted))
+            delete(batch.course, self.settings, now, failing, last_turn(orders, now))
+            self._plan(now)
 
     def delete_batch(self, params: Params) -> None:
         """Delete a batch; its runs stay."""
@@ -224,47 +186,17 @@ class OmicsBackend(BaseBackend):
             batch, _ = self._in_status("delete", params["batchId"], CAN_DELETE)
             batch.deleted = True
             del self._by_id[batch.id]
-            self._by_request = {key: kept for key, kept in self._by_request.items() if kept is not batch}
+            self._batch_requests.forget(batch)
 
     def _in_status(self, verb: str, batch_id: str, allowed: Sequence[str]) -> tuple[Batch, float]:
         now = self._observe()
         batch = self._batch(batch_id)
         status = batch.status(now)
         if status not in allowed:
-            raise ConflictException(
+            raise ERRORS[self.settings.illegal_transition](
                 f"Cannot {verb} the batch {batch_id} in status {status}; allowed: {', '.join(allowed)}"
             )
         return batch, now
-
-    def list_runs(self, params: Params) -> Page:
-        """List the runs of all batches that exist, in the order of their ids."""
-        check_request("ListRuns", params)
-        filters = only_filters(params, "name", "runGroupId", "batchId", "status", only_one=False)
-        with self._lock:
-            now = self._observe()
-            start = first_place(params.get("startingToken"), filters)
-            wanted = filters.get("batchId")
-            batches = (batch for batch in self._batches if wanted in (None, batch.id))
-            runs = (run for batch in batches for run in batch_runs(batch, start, now))
-            found = ((int(run.id), run.item(now)) for run in runs if run.matches(filters, now))
-            return page(found, params.get("maxResults"), filters)
-
-    def get_run(self, params: Params) -> Params:
-        check_request("GetRun", params)
-        with self._lock:
-            now = self._observe()
-            run = self._run(int(params["id"]))
-            if run is None or run.status(now) in (None, "DELETED"):
-                raise ResourceNotFoundException(f"The run {params['id']} does not exist")
-            return run.describe(now)
-
-    def _run(self, run_id: int) -> Run | None:
-        position = bisect_right(self._batches, run_id, key=lambda batch: batch.first_run_id) - 1
-        if position < 0:
-            return None
-        batch = self._batches[position]
-        place = run_id - batch.first_run_id
-        return Run(batch, place) if place < len(batch.course.fates) else None
 
 
 omics_backends = BackendDict(OmicsBackend, "omics")

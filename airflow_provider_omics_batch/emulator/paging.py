@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
 from airflow_provider_omics_batch.emulator.exceptions import ValidationException
@@ -29,10 +29,11 @@ def first_place(token: str | None, question: object) -> int:
     if token is None:
         return 0
     try:
-        checksum, place = json.loads(base64.urlsafe_b64decode(token.encode()))
+        _, place = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, TypeError, binascii.Error):
-        checksum, place = None, None
-    if checksum != _checksum(question) or not isinstance(place, int) or place < 0:
+        place = None
+    # base64 itself takes a token with more behind it for the same one.
+    if not isinstance(place, int) or place < 0 or token != _token(question, place):
         raise ValidationException("The startingToken is not valid for this request")
     return place
 
@@ -41,12 +42,10 @@ def page(found: Iterable[tuple[int, T]], limit: int | None, question: object) ->
     """Take a page, and the token for the next one, from items that come with their places."""
     taken = list(islice(found, (limit or PAGE_SIZE) + 1))
     shown = taken[: limit or PAGE_SIZE]
-    token = None
-    if len(taken) > len(shown):
-        text = json.dumps([_checksum(question), taken[-1][0]])
-        token = base64.urlsafe_b64encode(text.encode()).decode()
+    token = _token(question, taken[-1][0]) if len(taken) > len(shown) else None
     return [item for _, item in shown], token
 
 
-def _checksum(question: Any) -> int:
-    return crc32(repr(question).encode(errors="surrogatepass"))
+def _token(question: object, place: int) -> str:
+    checksum = crc32(repr(question).encode(errors="surrogatepass"))
+    return base64.urlsafe_b64encode(json.dumps([checksum, place]).encode()).decode()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 
-from airflow_provider_omics_batch.emulator.exceptions import ValidationException
+from airflow_provider_omics_batch.emulator.exceptions import ThrottlingException, ValidationException
 from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
 from airflow_provider_omics_batch.emulator.validation import WrongTypeError
 
 if TYPE_CHECKING:
     from moto.core.request import Request
+
+    from airflow_provider_omics_batch.emulator.account import Page
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 FAILS_AFTER = "omics.fails_after"
 
 Answer = tuple[int, dict[str, str], str]
+
+#: The answer of an operation for which the service model has no output.
+ACCEPTED: Answer = (202, {"status": "202", "Content-Type": "application/json"}, "")
 
 
 class OmicsResponse(BaseResponse):
@@ -51,12 +57,10 @@ class OmicsResponse(BaseResponse):
         return ActionResult(self.backend.get_batch(self.params))
 
     def list_batch(self) -> ActionResult:
-        items, token = self.backend.list_batch(self.params)
-        return ActionResult({"items": items, "nextToken": token})
+        return _items(self.backend.list_batch(self.params))
 
     def list_runs_in_batch(self) -> ActionResult:
-        runs, token = self.backend.list_runs_in_batch(self.params)
-        return ActionResult({"runs": runs, "nextToken": token})
+        return _items(self.backend.list_runs_in_batch(self.params), "runs")
 
     def cancel_run_batch(self) -> ActionResult:
         self.backend.cancel_run_batch(self.params)
@@ -68,14 +72,109 @@ class OmicsResponse(BaseResponse):
 
     def delete_batch(self) -> Answer:
         self.backend.delete_batch(self.params)
-        return 202, {"status": "202"}, ""
+        return ACCEPTED
 
-    def list_runs(self) -> ActionResult:
-        items, token = self.backend.list_runs(self.params)
-        return ActionResult({"items": items, "nextToken": token})
+    def start_run(self) -> ActionResult:
+        return ActionResult(self.backend.start_run(self.params))
 
     def get_run(self) -> ActionResult:
         return ActionResult(self.backend.get_run(self.params))
+
+    def list_runs(self) -> ActionResult:
+        return _items(self.backend.list_runs(self.params))
+
+    def cancel_run(self) -> Answer:
+        self.backend.cancel_run(self.params)
+        return ACCEPTED
+
+    def delete_run(self) -> Answer:
+        self.backend.delete_run(self.params)
+        return ACCEPTED
+
+    def list_run_tasks(self) -> ActionResult:
+        return _items(self.backend.list_run_tasks(self.params))
+
+    def get_run_task(self) -> ActionResult:
+        return ActionResult(self.backend.get_run_task(self.params))
+
+    def create_workflow(self) -> ActionResult:
+        return ActionResult(self.backend.create_workflow(self.params))
+
+    def get_workflow(self) -> ActionResult:
+        return ActionResult(self.backend.get_workflow(self.params))
+
+    def list_workflows(self) -> ActionResult:
+        return _items(self.backend.list_workflows(self.params))
+
+    def update_workflow(self) -> Answer:
+        self.backend.update_workflow(self.params)
+        return ACCEPTED
+
+    def delete_workflow(self) -> Answer:
+        self.backend.delete_workflow(self.params)
+        return ACCEPTED
+
+    def create_workflow_version(self) -> ActionResult:
+        return ActionResult(self.backend.create_workflow_version(self.params))
+
+    def get_workflow_version(self) -> ActionResult:
+        return ActionResult(self.backend.get_workflow_version(self.params))
+
+    def list_workflow_versions(self) -> ActionResult:
+        return _items(self.backend.list_workflow_versions(self.params))
+
+    def update_workflow_version(self) -> Answer:
+        self.backend.update_workflow_version(self.params)
+        return ACCEPTED
+
+    def delete_workflow_version(self) -> Answer:
+        self.backend.delete_workflow_version(self.params)
+        return ACCEPTED
+
+    def create_run_group(self) -> ActionResult:
+        return ActionResult(self.backend.create_run_group(self.params))
+
+    def get_run_group(self) -> ActionResult:
+        return ActionResult(self.backend.get_run_group(self.params))
+
+    def list_run_groups(self) -> ActionResult:
+        return _items(self.backend.list_run_groups(self.params))
+
+    def update_run_group(self) -> Answer:
+        self.backend.update_run_group(self.params)
+        return ACCEPTED
+
+    def delete_run_group(self) -> Answer:
+        self.backend.delete_run_group(self.params)
+        return ACCEPTED
+
+    def create_run_cache(self) -> ActionResult:
+        return ActionResult(self.backend.create_run_cache(self.params))
+
+    def get_run_cache(self) -> ActionResult:
+        return ActionResult(self.backend.get_run_cache(self.params))
+
+    def list_run_caches(self) -> ActionResult:
+        return _items(self.backend.list_run_caches(self.params))
+
+    def update_run_cache(self) -> Answer:
+        self.backend.update_run_cache(self.params)
+        return ACCEPTED
+
+    def delete_run_cache(self) -> Answer:
+        self.backend.delete_run_cache(self.params)
+        return ACCEPTED
+
+    def list_tags_for_resource(self) -> ActionResult:
+        return ActionResult(self.backend.list_tags_for_resource(self.params))
+
+    def tag_resource(self) -> ActionResult:
+        self.backend.tag_resource(self.params)
+        return EmptyResult()
+
+    def untag_resource(self) -> ActionResult:
+        self.backend.untag_resource(self.params)
+        return EmptyResult()
 
     def call_action(self) -> Any:
         """Answer with JSON whatever happens, as the service does."""
@@ -87,7 +186,11 @@ class OmicsResponse(BaseResponse):
         if self._unreadable:
             return self._error(400, "SerializationException", self._unreadable)
         try:
+            with suppress(ValidationException):  # of a Region that is not there, which the operation answers
+                self.backend.check_rate(operation)
             return super().call_action()
+        except ThrottlingException as error:
+            return self._error(429, error.code, error.message)
         except WrongTypeError as error:
             return self._error(400, "SerializationException", str(error))
         except Exception as error:
@@ -119,3 +222,8 @@ class OmicsResponse(BaseResponse):
             "x-amzn-ErrorType": code,
         }
         return status, headers, json.dumps({"message": message})
+
+
+def _items(found: Page, name: str = "items") -> ActionResult:
+    items, token = found
+    return ActionResult({name: items, "nextToken": token})

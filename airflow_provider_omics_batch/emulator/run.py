@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from airflow_provider_omics_batch.emulator.batch import Batch, timestamp
+from airflow_provider_omics_batch.emulator.batch import Batch
+from airflow_provider_omics_batch.emulator.filters import fits
 from airflow_provider_omics_batch.emulator.run_settings import RunSetting, merge
 from airflow_provider_omics_batch.emulator.tally import outcome, run_status, submission_status
+from airflow_provider_omics_batch.emulator.times import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
+
+_DEFAULTS = {"networkingMode": "RESTRICTED", "retentionMode": "RETAIN", "scratchStorageMode": "SHARED"}
 
 _COPIED = (
     "cacheId",
@@ -27,6 +31,7 @@ _COPIED = (
     "retentionMode",
     "roleArn",
     "runGroupId",
+    "runId",
     "scratchStorageMode",
     "sessionPolicy",
     "storageType",
@@ -67,9 +72,11 @@ class Run:
         """Give what ListRunsInBatch shows."""
         course = self.batch.course
         shown = {
-            "runSettingId": self.batch.run_settings[self.place]["runSettingId"],
+            "runSettingId": self.batch.run_settings.names[self.place],
             "submissionStatus": submission_status(course, self.place, now),
         }
+        if course.submitted[self.place] > now:
+            return shown
         if refusal := course.fates[self.place].refusal:
             return {
                 **shown,
@@ -82,12 +89,12 @@ class Run:
         """Tell whether ListRuns is to show this one."""
         status = self.status(now)
         facts = {
-            "name": self.name,
+            "name": self.name if "name" in filters else None,
             "runGroupId": self.batch.default.get("runGroupId"),
-            "batchId": self.batch.id,
+            "batchId": self.batch.batch_id,
             "status": status,
         }
-        return status not in (None, "DELETED") and filters.items() <= facts.items()
+        return status not in (None, "DELETED") and fits(filters, facts, self.batch.settings)
 
     def item(self, now: float) -> dict[str, Any]:
         """Give what ListRuns shows."""
@@ -96,40 +103,66 @@ class Run:
         return {
             "arn": self.arn,
             "id": self.id,
-            "batchId": self.batch.id,
+            "batchId": self.batch.batch_id,
             "name": self.name,
             "status": self.status(now),
-            "workflowId": default["workflowId"],
+            "workflowId": default.get("workflowId"),
+            "workflowName": self.batch.workflow.get("workflowName"),
             "workflowVersionName": default.get("workflowVersionName"),
             "priority": default.get("priority") if priority is None else priority,
-            "storageType": default.get("storageType"),
-            "storageCapacity": default.get("storageCapacity"),
+            "storageType": self.batch.storage_type,
+            "storageCapacity": self.batch.storage_capacity,
             **self._times(now),
         }
 
+    def started(self, now: float) -> dict[str, Any]:
+        """Give what StartRun answers."""
+        described = self.describe(now)
+        names = ("arn", "id", "status", "tags", "uuid", "runOutputUri", "configuration")
+        answer = {name: described[name] for name in names if name in described}
+        return {**answer, "networkingMode": described["networkingMode"]}
+
+    @property
+    def tags(self) -> dict[str, str]:
+        changed = self.batch.run_tags.get(self.place)
+        return self.settings()["runTags"] if changed is None else changed
+
+    @property
+    def output_uri(self) -> str:
+        """Tell where the run writes its output."""
+        return f"{self.settings()['outputUri'].rstrip('/')}/{self.id}/{self.uuid}"
+
+    def settings(self) -> RunSetting:
+        """Put the run's own settings over those of the batch."""
+        return merge(self.batch.default, self.batch.run_settings[self.place])
+
     def describe(self, now: float) -> dict[str, Any]:
         """Give what GetRun answers."""
-        setting = merge(self.batch.default, self.batch.run_settings[self.place])
-        output_uri = f"{setting['outputUri'].rstrip('/')}/{self.id}/{self.uuid}"
+        setting = self.settings()
         return {
-            **{name: setting.get(name) for name in _COPIED},
+            **_DEFAULTS,
+            **{name: setting[name] for name in _COPIED if setting.get(name) is not None},
             **self.item(now),
             "uuid": self.uuid,
-            "tags": setting["runTags"],
-            "runOutputUri": output_uri,
+            "tags": self.tags,
+            "workflowUuid": self.batch.workflow.get("workflowUuid"),
+            "digest": self.batch.workflow.get("digest"),
+            "accelerators": self.batch.workflow.get("accelerators"),
+            "runOutputUri": self.output_uri,
             "startedBy": setting["roleArn"],
             "logLocation": self._log_location(),
             **self._configuration(setting),
             **self._failure(now),
         }
 
-    def _log_location(self) -> dict[str, str]:
+    @property
+    def log_stream(self) -> str:
         _, partition, _, region, account = self.arn.split(":")[:5]
         group = f"arn:{partition}:logs:{region}:{account}:log-group:/aws/omics/WorkflowLog"
-        return {
-            "engineLogStream": f"{group}:log-stream:run/{self.id}/engine",
-            "runLogStream": f"{group}:log-stream:run/{self.id}",
-        }
+        return f"{group}:log-stream:run/{self.id}"
+
+    def _log_location(self) -> dict[str, str]:
+        return {"engineLogStream": f"{self.log_stream}/engine", "runLogStream": self.log_stream}
 
     def _configuration(self, setting: RunSetting) -> dict[str, Any]:
         name = setting.get("configurationName")
@@ -155,7 +188,32 @@ class Run:
         return {name: timestamp(time) for name, time in times.items() if time <= now}
 
 
+def candidates(batch: Batch, filters: Mapping[str, str], places: range, now: float) -> Iterable[int]:
+    """Narrow down where ListRunsInBatch has to look, which is quick also where hardly any run is wanted."""
+    found: Iterable[int] = places
+    if name := filters.get("runSettingId"):
+        names = batch.run_settings.names
+        found = (place for place in found if names[place] == name)
+    if run_id := filters.get("runId"):
+        first = batch.first_run_id
+        found = (place for place in found if str(first + place) == run_id)
+    if status := filters.get("submissionStatus"):
+        found = (place for place in found if submission_status(batch.course, place, now) == status)
+    return found
+
+
 def batch_runs(batch: Batch, first_run_id: int, now: float) -> Iterator[Run]:
     """Go through the runs of a batch from a run id on."""
     first = max(0, first_run_id - batch.first_run_id)
     return (Run(batch, place) for place in range(first, batch.course.submissions(now)))
+
+
+@dataclass(eq=False, kw_only=True)
+class SingleRun(Batch):
+    """A run that StartRun has made: a batch of one, without a record."""
+
+    deleted: bool = True
+
+    @property
+    def batch_id(self) -> None:
+        return None

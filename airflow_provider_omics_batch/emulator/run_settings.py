@@ -3,31 +3,81 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 
 from airflow_provider_omics_batch.emulator.chance import Failure
 from airflow_provider_omics_batch.emulator.exceptions import ValidationException
-from airflow_provider_omics_batch.emulator.validation import WrongTypeError, check_run_setting
+from airflow_provider_omics_batch.emulator.validation import WrongTypeError, check_run_setting, run_members
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAX_RUNS = 100_000
 MAX_FILE_BYTES = 6 * 1024**3
 MAX_PARAMETER_BYTES = 256_000
+MAX_TAGS = 50
+
+TOO_MANY_TAGS = f"A resource may have up to {MAX_TAGS} tags"
 
 RunSetting = dict[str, Any]
+
+_NO_SETTINGS = "Invalid JSON format in run configurations"
+
+# Whether the bucket exists is not looked at; old ones have names that new ones must not have.
+_S3_URI = re.compile(r"s3://[A-Za-z0-9][\w.-]*(/.*)?", re.ASCII)
+
+# No more than its parts; S3 tells what bucket and key there are.
+_FILE_URI = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class InvalidBatchError(Exception):
     """The settings are such that the whole batch fails; the text is its failureReason."""
+
+
+class RunSettings:
+    """
+    The run settings of a batch, by place.
+
+    Those of a file are read whenever they are asked for: as objects they would take several times its space.
+
+    :param entries: settings, or texts of JSON.
+    :raises InvalidBatchError: one is not a setting with a ``runSettingId``.
+    """
+
+    def __init__(self, entries: Sequence[RunSetting | msgspec.Raw] = ()) -> None:
+        self._entries = entries
+        self.names: list[str] = []
+        self.priorities: dict[int, int] = {}
+        for place, setting in enumerate(self):
+            self.names.append(_name_of(setting))
+            if isinstance(priority := setting.get("priority"), int):
+                self.priorities[place] = priority
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, place: int) -> RunSetting:
+        entry = self._entries[place]
+        setting: RunSetting = msgspec.json.decode(entry) if isinstance(entry, msgspec.Raw) else entry
+        return setting
+
+    def __iter__(self) -> Iterator[RunSetting]:
+        return (self[place] for place in range(len(self)))
+
+
+def _name_of(setting: Any) -> str:
+    name = setting.get("runSettingId") if isinstance(setting, dict) else None
+    if not isinstance(name, str):
+        raise InvalidBatchError(_NO_SETTINGS)
+    return name
 
 
 @dataclass(frozen=True)
@@ -63,40 +113,28 @@ def current_etag(mark: FileMark, account_id: str, partition: str) -> str | None:
 
 
 def _split(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri, allow_fragments=False)
-    key = uri.removeprefix(f"s3://{parts.netloc}/")
-    if parts.scheme != "s3" or not parts.netloc or not key or key == uri:
+    parts = _FILE_URI.fullmatch(uri)
+    if parts is None:
         raise ValidationException(f"s3UriSettings must have the form s3://bucket/key, but was: {uri}")
-    return parts.netloc, key
+    return parts[1], parts[2]
 
 
-def parse_file(content: bytes) -> list[RunSetting]:
+def parse_file(content: bytes) -> RunSettings:
     """Parse a settings file; ``InvalidBatchError`` if it does not hold what it must."""
     try:
-        parsed = json.loads(content.decode(), parse_constant=_reject)
+        return RunSettings(msgspec.json.decode(content, type=list[msgspec.Raw]))
     except (ValueError, RecursionError) as error:
-        raise InvalidBatchError("Invalid JSON format in run configurations") from error
-    if not isinstance(parsed, list) or not all(_has_id(entry) for entry in parsed):
-        raise InvalidBatchError("Invalid JSON format in run configurations")
-    return parsed
+        raise InvalidBatchError(_NO_SETTINGS) from error
 
 
-def _reject(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _has_id(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("runSettingId"), str)
-
-
-def check_batch(settings: Sequence[RunSetting]) -> None:
+def check_batch(settings: RunSettings) -> None:
     """Raise ``InvalidBatchError`` for what fails a batch as a whole."""
     count = len(settings)
     if not count:
         raise InvalidBatchError("Batch has 0 runs but at least 1 run is required.")
     if count > MAX_RUNS:
         raise InvalidBatchError(f"Batch has {count} runs but {MAX_RUNS} runs is the max.")
-    unique = len({setting["runSettingId"] for setting in settings})
+    unique = len(set(settings.names))
     if unique < count:
         raise InvalidBatchError(f"Expected {count} unique runSettingIds but there were {unique}")
 
@@ -121,12 +159,18 @@ def _problem(default: RunSetting, default_bytes: int, setting: RunSetting) -> st
     output_uri = setting.get("outputUri") or default.get("outputUri")
     if output_uri is None:
         return "outputUri is required, in the run setting or in defaultRunSetting"
-    if not output_uri.startswith("s3://"):
-        return f"outputUri must begin with s3://, but was: {output_uri}"
+    if not _S3_URI.fullmatch(output_uri):
+        return _not_s3(output_uri)
     for name in ("parameters", "engineSettings"):
         if setting.get(name) is not None and not isinstance(setting[name], dict):
             return f"{name} must be a JSON object"
+    if len({**(default.get("runTags") or {}), **(setting.get("runTags") or {})}) > MAX_TAGS:
+        return TOO_MANY_TAGS
     return _parameter_problem(default, default_bytes, setting)
+
+
+def _not_s3(output_uri: str) -> str:
+    return f"outputUri must have the form s3://bucket/prefix, but was: {output_uri}"
 
 
 def _parameter_problem(default: RunSetting, default_bytes: int, setting: RunSetting) -> str | None:
@@ -146,8 +190,13 @@ def parameter_bytes(parameters: dict[str, Any]) -> int:
 
 
 def merge(default: RunSetting, setting: RunSetting) -> RunSetting:
-    """Put a run's settings over those of the batch: parameters and runTags by key, the rest as a whole."""
-    merged = {**default, **{name: value for name, value in setting.items() if value is not None}}
+    """
+    Put a run's settings over those of the batch: parameters and runTags by key, the rest as a whole.
+
+    An entry of a file may have anything in it; what a run cannot have of its own is left out.
+    """
+    own = {name: value for name, value in setting.items() if value is not None and name in run_members()}
+    merged = {**default, **own}
     for name in ("parameters", "runTags"):
         merged[name] = {**(default.get(name) or {}), **(setting.get(name) or {})}
     return merged
@@ -157,11 +206,25 @@ def check_default(default: RunSetting) -> None:
     """Raise ``ValidationException`` for what StartRunBatch refuses at once, beyond the model."""
     if default.get("workflowType") == "READY2RUN":
         raise ValidationException("Batch runs are not supported with READY2RUN workflows")
+    check_settings(default)
+
+
+def checked_tags(params: dict[str, Any], name: str = "tags") -> dict[str, str]:
+    """Take the tags of a new resource; ``ValidationException`` if there are too many."""
+    tags = dict(params.get(name) or {})
+    if len(tags) > MAX_TAGS:
+        raise ValidationException(TOO_MANY_TAGS)
+    return tags
+
+
+def check_settings(default: RunSetting) -> None:
+    """Raise ``ValidationException`` for what is refused of a batch and of a single run alike."""
+    checked_tags(default, "runTags")
     if default.get("cacheBehavior") and not default.get("cacheId"):
         raise ValidationException("cacheBehavior requires cacheId to be set")
     output_uri = default.get("outputUri")
-    if output_uri is not None and not output_uri.startswith("s3://"):
-        raise ValidationException(f"outputUri must begin with s3://, but was: {output_uri}")
+    if output_uri is not None and not _S3_URI.fullmatch(output_uri):
+        raise ValidationException(_not_s3(output_uri))
     for name in ("parameters", "engineSettings"):
         if default.get(name) is not None and not isinstance(default[name], dict):
             raise ValidationException(f"{name} must be a JSON object")

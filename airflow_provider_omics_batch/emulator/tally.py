@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_omics_batch.emulator.schedule import Course
+    from airflow_provider_omics_batch.emulator.course import Course
 
 Span = tuple[str, float, float]
 
@@ -25,13 +25,13 @@ def spans(course: Course, place: int) -> Iterator[Span]:
         yield "STARTING", started, running
         yield "RUNNING", running, stopping
         yield "STOPPING", stopping, ended
-    deleted = course.deletions.get(place, inf)
-    yield outcome(course, place), ended, deleted
-    yield "DELETED", deleted, inf
+    gone = course.gone_at(place)
+    yield outcome(course, place), ended, gone
+    yield "DELETED", gone, inf
 
 
 def outcome(course: Course, place: int) -> str:
-    if place in course.stops:
+    if place in course.stops or place in course.cancelled:
         return "CANCELLED"
     return "FAILED" if course.fates[place].failure else "COMPLETED"
 
@@ -44,13 +44,15 @@ def run_status(course: Course, place: int, now: float) -> str | None:
 
 
 def submission_status(course: Course, place: int, now: float) -> str | None:
-    """Tell what came of the last order given for a run; ``None`` before its submission."""
+    """Tell what came of the last order given for a run; ``None`` for one that is still to be submitted."""
     if course.submitted[place] > now:
-        return None
+        return "CANCEL_SUCCESS" if course.cancelled_at <= now else None
     if course.fates[place].refusal:
         return "FAILED"
     if course.deletions.get(place, inf) <= now:
         return "DELETE_SUCCESS"
+    if course.undeleted.get(place, inf) <= now:
+        return "DELETE_FAILED"
     if course.stops.get(place, inf) <= now:
         return "CANCEL_SUCCESS"
     return "CANCEL_FAILED" if course.missed.get(place, inf) <= now else "SUCCESS"
@@ -99,7 +101,7 @@ class Tally:
             "successfulCancelSubmissionCount": _count_until(course.stops, now),
             "failedCancelSubmissionCount": _count_until(course.missed, now),
             "successfulDeleteSubmissionCount": _count_until(course.deletions, now),
-            "failedDeleteSubmissionCount": 0,
+            "failedDeleteSubmissionCount": _count_until(course.undeleted, now),
         }
 
 

@@ -7,6 +7,7 @@ greatest lengths, patterns and enumerations are left to the service.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ class WrongTypeError(Exception):
 
 # How much of a value a message repeats.
 _SHOWN = 300
+
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 _JSON_TYPES: dict[str, type | tuple[type, ...]] = {
     "structure": dict,
@@ -53,14 +56,11 @@ def check_run_setting(setting: Any) -> list[str]:
     return list(_setting_checker()(setting, ""))
 
 
-def only_filters(params: dict[str, Any], *names: str, only_one: bool = True) -> dict[str, Any]:
-    """Pick the filters out of the parameters of a list."""
-    given = {name: params[name] for name in names if params.get(name) is not None}
-    if only_one and len(given) > 1:
-        raise ValidationException(
-            f"Only one filter is allowed, but there were {len(given)}: {', '.join(given)}"
-        )
-    return given
+@cache
+def run_members() -> frozenset[str]:
+    """Name what a run of a batch may have of its own."""
+    model: Any = get_service_model("omics")
+    return frozenset(model.shape_for("InlineSetting").members)
 
 
 @cache
@@ -80,9 +80,8 @@ def checker(shape: Shape) -> Check:
     kind = shape.type_name
     wanted = _JSON_TYPES.get(kind, object)
     if getattr(shape, "is_document_type", False):
-        return lambda value, path: iter(())
-    makers = {"structure": _structure, "list": _list, "map": _map, "string": _string, "integer": _integer}
-    inner = makers[kind](shape)
+        return _document
+    inner = _MAKERS[kind](shape)
 
     def check(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, wanted) or (kind == "integer" and isinstance(value, bool)):
@@ -90,6 +89,18 @@ def checker(shape: Shape) -> Check:
         return inner(value, path)
 
     return check
+
+
+def _document(value: Any, path: str) -> Iterator[str]:
+    """Check that the value is JSON; Python reads more than that."""
+    try:
+        _encode(value)
+    except ValueError:
+        yield _failed("with NaN or an infinity", path, "be JSON")
+
+
+def _anything(shape: Any) -> Check:
+    return lambda value, path: iter(())
 
 
 def _structure(shape: Any) -> Check:
@@ -104,7 +115,7 @@ def _structure(shape: Any) -> Check:
                 yield _failed("null", prefix + name, "not be null")
         given = [name for name in value if name in members and value[name] is not None]
         if union and len(given) != 1:
-            yield _failed(str(given), path, f"have exactly one of {', '.join(members)}")
+            yield _failed(", ".join(given) or "null", path, f"have exactly one of {', '.join(members)}")
         for name in given:
             yield from members[name](value[name], prefix + name)
 
@@ -126,6 +137,7 @@ def _map(shape: Any) -> Check:
     key_check, value_check = checker(shape.key), checker(shape.value)
 
     def check(value: dict[str, Any], path: str) -> Iterator[str]:
+        yield from _range(shape, len(value), "a map", path, "have length")
         for key, item in value.items():
             yield from key_check(key, f"{path}.key")
             yield from value_check(item, f"{path}.{key}")
@@ -181,3 +193,14 @@ def _matcher(pattern: str) -> Callable[[str], object]:
         value.isprintable()
         or all(char in allowed or not unicodedata.category(char).startswith("C") for char in value)
     )
+
+
+_MAKERS: dict[str, Callable[[Any], Check]] = {
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+    "string": _string,
+    "integer": _integer,
+    "boolean": _anything,
+    "blob": _anything,
+}

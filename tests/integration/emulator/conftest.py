@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import boto3
 import pytest
@@ -10,6 +12,10 @@ from botocore.config import Config
 
 MODULE = "airflow_provider_omics_batch.emulator"
 REGION = "us-east-1"
+
+# Pins a botocore of its own, so it lives in an environment of its own.
+AWSCLI = "1.46.3"
+ENVIRONMENT = Path(__file__).parents[3] / ".venv-awscli"
 
 
 @pytest.fixture(scope="session", name="command")
@@ -76,3 +82,40 @@ def _default():
 def _bucket(client):
     client("s3").create_bucket(Bucket="cohort-bucket")
     return "cohort-bucket"
+
+
+def run(*command, **environment):
+    return subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
+    )
+
+
+@pytest.fixture(scope="session", name="executable")
+def _executable():
+    """Install the AWS CLI once; the environment stays for the next time."""
+    executable = ENVIRONMENT / "bin" / "aws"
+    if not executable.exists() or f"aws-cli/{AWSCLI} " not in run(executable, "--version").stdout:
+        for arguments in (
+            ("venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT),
+            ("pip", "install", "--quiet", "--python", ENVIRONMENT / "bin" / "python", f"awscli=={AWSCLI}"),
+        ):
+            done = run(sys.executable, "-m", "uv", *arguments)
+            assert done.returncode == 0, done.stderr
+    return executable
+
+
+@pytest.fixture(name="aws")
+def _aws(executable, url):
+    """Call the AWS CLI; nothing but the endpoint and any credentials is configured."""
+
+    def aws(*arguments, **environment):
+        base = {
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": url,
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        }
+        return run(executable, *arguments, **{**base, **environment})
+
+    return aws

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-# Pins a botocore of its own, so it lives in an environment of its own.
-AWSCLI = "1.46.3"
-ENVIRONMENT = Path(__file__).parents[3] / ".venv-awscli"
+from airflow_provider_omics_batch import emulator
+from tests.integration.emulator.conftest import AWSCLI, run
+
+#: One process installs the AWS CLI for all.
+pytestmark = pytest.mark.xdist_group("awscli")
+
+README = Path(emulator.__file__).with_name("README.md").read_text()
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
 DEFAULT = {"workflowId": "1234567", "roleArn": ROLE, "outputUri": "s3://cohort-bucket/out/"}
@@ -24,43 +26,6 @@ REQUIRED = (
     "--batch-run-settings",
     "inlineSettings=[{runSettingId=a}]",
 )
-
-
-def run(*command, **environment):
-    return subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
-    )
-
-
-@pytest.fixture(scope="session", name="executable")
-def _executable():
-    """Install the AWS CLI once; the environment stays for the next time."""
-    executable = ENVIRONMENT / "bin" / "aws"
-    if not executable.exists() or f"aws-cli/{AWSCLI} " not in run(executable, "--version").stdout:
-        for arguments in (
-            ("venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT),
-            ("pip", "install", "--quiet", "--python", ENVIRONMENT / "bin" / "python", f"awscli=={AWSCLI}"),
-        ):
-            done = run(sys.executable, "-m", "uv", *arguments)
-            assert done.returncode == 0, done.stderr
-    return executable
-
-
-@pytest.fixture(name="aws")
-def _aws(executable, url):
-    """Call the AWS CLI; nothing but the endpoint and any credentials is configured."""
-
-    def aws(*arguments, **environment):
-        base = {
-            "AWS_ACCESS_KEY_ID": "any",
-            "AWS_SECRET_ACCESS_KEY": "any",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": url,
-            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-        }
-        return run(executable, *arguments, **{**base, **environment})
-
-    return aws
 
 
 @pytest.fixture(name="start")
@@ -261,3 +226,13 @@ def test_the_other_batch_commands_work(aws, start):
     assert answer(aws("omics", "list-batch", "--max-items", "1"))["items"][0]["id"] == batch
     assert "runs" in answer(aws("omics", "list-runs-in-batch", "--batch-id", batch))
     assert "items" in answer(aws("omics", "list-runs", "--batch-id", batch))
+
+
+def test_the_commands_of_the_readme_work(executable, url):
+    blocks = re.findall(r"^```shell\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    script = "".join(block for block in blocks if "aws " in block).replace("http://127.0.0.1:5000", url)
+    done = run("/bin/bash", "-ec", script, PATH=f"{executable.parent}{os.pathsep}{os.environ['PATH']}")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"items"' in done.stdout
+    assert '"RuleArn"' in done.stdout

@@ -296,15 +296,6 @@ def test_a_batch_fails_as_it_does_with_a_transient_error_of_the_service(
     assert len(omics.list_runs_in_batch(batchId=failing)["runs"]) == 2
 
 
-def test_a_repeated_request_is_not_made_to_fail(emulator: Emulator, omics: Any) -> None:
-    emulator.configure(speed=10_000)
-    batch = omics.start_run_batch(**BATCH, requestId="once")["id"]
-    emulator.faults.add(Fault(operation="StartRunBatch", kind="failed_batch"))
-
-    assert omics.start_run_batch(**BATCH, requestId="once")["id"] == batch
-    assert ended(omics, batch)["status"] == "PROCESSED"
-
-
 def test_faults_of_the_command_line_act_from_the_first_call_on(command: list[str]) -> None:
     options = ["--port", "0", "--fault", "ListBatch:dropped"]
     options += ["--fault", "ListBatch:error=ThrottlingException:call=2:times=forever"]

@@ -5,9 +5,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 
 from airflow_provider_omics_batch.emulator import ManualClock, Settings, omics_backends, register
+from tests.unit.emulator.answers import wrong_in_answer
+from tests.unit.emulator.furnished import FAILING, Furnished, furnish
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -57,9 +60,40 @@ def _clients():
     """Make clients once, they take long to build; moto's state is new in every test all the same."""
     session = boto3.Session("any", "any", region_name=REGION)
     clients = {service: session.client(service) for service in ("omics", "s3")}
+    clients["omics"].meta.events.register("after-call.omics", check_answer)
     yield clients
     for client in clients.values():
         client.close()
+
+
+def check_answer(http_response: Any, model: Any, **_: Any) -> None:
+    """Compare an answer, as it is sent, with the model; botocore leaves out what it does not know."""
+    content = json.loads(http_response.content or "{}")
+    if http_response.status_code < 300:
+        assert wrong_in_answer(model.name, content) == []
+
+
+@pytest.fixture(scope="session", name="unchecked")
+def _unchecked():
+    """Give a client that sends what botocore would refuse to send, and notes what is wrong in an answer."""
+    session = boto3.Session("any", "any", region_name=REGION)
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    client = session.client("omics", config=config)
+    client.meta.events.register("after-call.omics", note_wrong_answer)
+    yield client
+    client.close()
+
+
+def note_wrong_answer(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    content = json.loads(http_response.content or "{}")
+    parsed["Wrong"] = wrong_in_answer(model.name, content) if http_response.status_code < 300 else []
+
+
+@pytest.fixture(name="furnished")
+def _furnished(configure, omics, s3, clock) -> Furnished:
+    """Furnish the account, such that each operation finds something to act on."""
+    configure(failures=(FAILING,))
+    return furnish(omics, s3, BUCKET, clock.advance)
 
 
 @pytest.fixture(name="omics")

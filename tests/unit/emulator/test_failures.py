@@ -24,12 +24,24 @@ def entries(count, **more):
         (b"[{", "Invalid JSON format in run configurations"),
         (b"\xff\xfe", "Invalid JSON format in run configurations"),
         (b'[{"runSettingId": "a", "priority": NaN}]', "Invalid JSON format in run configurations"),
+        (b'[{"runSettingId": "a", "parameters": {"x": 1e999}}]', "Invalid JSON format in run configurations"),
         ({"runSettingId": "a"}, "Invalid JSON format in run configurations"),
         ([{"name": "a"}], "Invalid JSON format in run configurations"),
         ([1], "Invalid JSON format in run configurations"),
         ([], "Batch has 0 runs but at least 1 run is required."),
     ],
-    ids=["too many", "duplicates", "cut off", "not text", "NaN", "object", "no id", "number", "empty"],
+    ids=[
+        "too many",
+        "duplicates",
+        "cut off",
+        "not text",
+        "NaN",
+        "too large",
+        "object",
+        "no id",
+        "number",
+        "empty",
+    ],
 )
 def test_a_senseless_file_fails_the_batch(start_from_s3, omics, runs, clock, content, reason):
     batch = start_from_s3(content)
@@ -76,7 +88,8 @@ def test_a_file_that_is_gone_fails_the_batch(start_from_s3, omics, s3, clock):
     s3.delete_object(Bucket=BUCKET, Key="settings.json")
     clock.advance(10)
 
-    assert "have changed" in omics.get_batch(batchId=batch)["failureReason"]
+    reason = omics.get_batch(batchId=batch)["failureReason"]
+    assert reason == f"Unable to access s3UriSettings s3://{BUCKET}/settings.json: no such object"
 
 
 def test_a_file_may_change_after_the_checks(start_from_s3, s3, status, clock):
@@ -87,6 +100,18 @@ def test_a_file_may_change_after_the_checks(start_from_s3, s3, status, clock):
     clock.advance(100)
 
     assert status(batch) == "PROCESSED"
+
+
+def test_an_entry_overrides_nothing_that_is_the_batchs_alone(start_from_s3, omics, runs, clock):
+    own = {"roleArn": "arn:aws:iam::123456789012:role/other", "cacheId": "77", "storageType": "STATIC"}
+    batch = start_from_s3([{"runSettingId": "a", "priority": 7, **own}])
+    clock.advance(100)
+    run = omics.get_run(id=runs(batch)[0]["runId"])
+
+    assert run["priority"] == 7
+    assert run["roleArn"] == run["startedBy"] != own["roleArn"]
+    assert "cacheId" not in run
+    assert run["storageType"] == "DYNAMIC"
 
 
 def test_the_same_content_again_is_no_change(start_from_s3, status, clock):
@@ -100,7 +125,10 @@ def test_the_same_content_again_is_no_change(start_from_s3, status, clock):
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ({"outputUri": "gs://elsewhere"}, "outputUri must begin with s3://"),
+        *(
+            ({"outputUri": uri}, "outputUri must have the form s3://bucket/prefix")
+            for uri in ("gs://elsewhere", "s3://", "s3:///out/", "s3:// ", "s3://_bucket/out/")
+        ),
         ({"parameters": {"x": "y" * 256_000}}, "256000 bytes is the max"),
         ({"parameters": [1]}, "parameters must be a JSON object"),
         ({"priority": -1}, "greater than or equal to 0"),

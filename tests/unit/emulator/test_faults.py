@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_omics_batch.emulator import Fault, FaultList
 from airflow_provider_omics_batch.emulator.__main__ import main
-from airflow_provider_omics_batch.emulator.notation import parse_fault, read_faults, write_faults
+from airflow_provider_omics_batch.emulator.notation import parse_fault, read_list, write_list
 
 
 def throttling(**more):
@@ -173,7 +173,7 @@ def test_threads_share_the_faults_and_the_count():
 )
 def test_a_fault_is_an_option_of_the_command_line_and_json(text, fault):
     assert parse_fault(text) == fault
-    assert read_faults(write_faults([fault]).encode()) == [fault]
+    assert read_list(Fault, write_list([fault]).encode()) == [fault]
 
 
 FORM = "must be OPERATION:KIND[=VALUE][:call=N][:times=N|forever][:status=N]"

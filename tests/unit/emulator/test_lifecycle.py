@@ -281,6 +281,40 @@ def _batch_in(start, omics, clock):
     return batch_in
 
 
+def test_orders_share_the_rate_first_come_first_served(start, omics, status, counts, clock, configure):
+    configure(start_run_tps=100, cancel_run_tps=1, delete_run_tps=1, run_seconds=1000)
+    batches = start(5), start(5)
+    clock.advance(100)
+    for batch in batches:
+        omics.cancel_run_batch(batchId=batch)
+    clock.advance(7)
+    assert [counts(batch)["successfulCancelSubmission"] for batch in batches] == [5, 2]
+    assert [status(batch) for batch in batches] == ["CANCELLED", "STOPPING"]
+    clock.advance(5)
+    assert [status(batch) for batch in batches] == ["CANCELLED", "CANCELLED"]
+
+    for batch in batches:
+        omics.delete_run_batch(batchId=batch)
+    clock.advance(7)
+    assert [counts(batch)["deletedRun"] for batch in batches] == [5, 2]
+    assert [status(batch) for batch in batches] == ["RUNS_DELETED", "RUNS_DELETING"]
+    clock.advance(4)
+    assert [status(batch) for batch in batches] == ["RUNS_DELETED", "RUNS_DELETED"]
+
+
+def test_an_order_with_nothing_to_do_waits_for_no_other(start, omics, status, clock, configure):
+    configure(start_run_tps=100, cancel_run_tps=1, run_seconds=1000)
+    busy = start(50)
+    clock.advance(20)
+    empty = start(5)
+    clock.advance(6)
+    for batch in (busy, empty):
+        omics.cancel_run_batch(batchId=batch)
+    clock.advance(5)
+
+    assert (status(busy), status(empty)) == ("STOPPING", "CANCELLED")
+
+
 def test_deleting_runs_leaves_the_batch(batch_in, omics, runs, counts):
     batch = batch_in("RUNS_DELETED")
 

@@ -71,12 +71,30 @@ def test_runs_of_a_batch_can_be_filtered(start, runs, clock, configure):
     assert runs(batch, runId="1") == []
 
 
+@pytest.mark.parametrize("run_id", ["abc", "²", "1.5", "9" * 5_000])
+def test_no_run_has_an_id_that_is_no_number(start, unchecked, clock, run_id):
+    batch = start(3)
+    clock.advance(100)
+
+    assert unchecked.list_runs_in_batch(batchId=batch, runId=run_id)["runs"] == []
+
+
 def test_a_token_belongs_to_its_question(start, omics):
     for _ in range(3):
         start()
     token = omics.list_batch(maxItems=1)["nextToken"]
     with pytest.raises(ClientError, match="startingToken is not valid"):
         omics.list_batch(maxItems=1, startingToken=token, status="CREATING")
+
+
+@pytest.mark.parametrize("more", ["=", "==", "A"])
+def test_a_token_is_taken_as_it_was_given_only(start, omics, more):
+    for _ in range(3):
+        start()
+    token = omics.list_batch(maxItems=1)["nextToken"]
+
+    with pytest.raises(ClientError, match="startingToken is not valid"):
+        omics.list_batch(maxItems=1, startingToken=token + more)
 
 
 @pytest.mark.parametrize("filters", [{"name": "other"}, {"runGroupId": "77"}, {"batchId": "1000002"}])

@@ -45,6 +45,14 @@ def test_a_repeated_request_does_not_look_at_the_file(start_from_s3, omics, s3, 
     assert again["id"] == batch
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, True), (2, 2.0), (0, False)])
+def test_values_that_only_python_takes_for_the_same_make_another_request(start, omics, before, now):
+    start([{"runSettingId": "a", "parameters": {"x": before}}], requestId="one")
+
+    with pytest.raises(omics.exceptions.ConflictException):
+        start([{"runSettingId": "a", "parameters": {"x": now}}], requestId="one")
+
+
 def test_the_same_id_for_another_request_is_a_conflict(start, omics):
     start(3, requestId="one")
     with pytest.raises(ClientError) as caught:

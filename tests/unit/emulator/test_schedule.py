@@ -10,19 +10,25 @@ from random import Random
 import pytest
 
 from airflow_provider_omics_batch.emulator.chance import RUN_FAILURES, SUBMISSION_FAILURES, Fate
-from airflow_provider_omics_batch.emulator.schedule import Course, cancel, delete, plan
+from airflow_provider_omics_batch.emulator.course import Course, Line, cancel, cancel_run, delete, delete_run
+from airflow_provider_omics_batch.emulator.schedule import plan
 from airflow_provider_omics_batch.emulator.settings import Settings
 from airflow_provider_omics_batch.emulator.tally import Tally, run_status
 
 AT_WORK = ("STARTING", "RUNNING", "STOPPING")
+ENDS = ("COMPLETED", "FAILED", "CANCELLED")
 SETTINGS = Settings(
     start_run_tps=2,
     concurrent_runs=5,
+    concurrent_static_runs=3,
+    max_runs=40,
     starting_seconds=3,
     stopping_seconds=2,
     cancel_run_tps=4,
     delete_run_tps=4,
 )
+GROUP_LIMITS = {"group": 2}
+LINES = [Line(), Line("group"), Line("free"), Line(None, True), Line("group", True)]
 
 
 def some_fates(random):
@@ -32,6 +38,23 @@ def some_fates(random):
         return Fate(random.uniform(0, 30), refusal, failure)
 
     return [fate() for _ in range(random.randrange(1, 30))]
+
+
+def some_course(random, now):
+    fates = some_fates(random)
+    ranks = {place: random.randrange(-5, 5) for place in range(len(fates)) if random.random() < 0.5}
+    line, removable = random.choice(LINES), random.random() < 0.7
+    return Course(SETTINGS, now + 5, fates, line=line, ranks=ranks, removable=removable)
+
+
+def act_on_a_run(random, courses, now):
+    """Cancel or delete a run, where there is one."""
+    runs = [(c, p) for c in courses for p in range(c.submissions(now)) if c.gone_at(p) > now]
+    course, place = random.choice([run for run in runs if run_status(*run, now)] or [(None, 0)])
+    if course and course.ended[place] > now:
+        cancel_run(course, place, now)
+    elif course and course.deleting_at == inf:
+        delete_run(course, place, now)
 
 
 def states(courses, now):
@@ -52,9 +75,11 @@ def story(seed):
             cancel(random.choice(going), SETTINGS, now)
         elif ended and kind < 0.5:
             delete(random.choice(ended), SETTINGS, now)
+        elif kind > 0.8:
+            act_on_a_run(random, courses, now)
         else:
-            courses.append(Course(SETTINGS, now + 5, some_fates(random)))
-        plan(courses, SETTINGS, now)
+            courses.append(some_course(random, now))
+        plan(courses, SETTINGS, now, GROUP_LIMITS)
         yield courses, now
 
 
@@ -67,14 +92,27 @@ def test_the_past_stays_as_it_was(seed):
         seen.update({now - back: states(courses, now - back) for back in (1e-6, 0.5, 3)})
 
 
+def most(courses, wanted):
+    """Count the runs of some courses that are in some states, at the moment when they are most."""
+    return max(
+        sum(state in wanted for runs in states(courses, moment / 4) for state in runs)
+        for moment in range(1600)
+    )
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_limits_hold_at_any_time(seed):
     *_, (courses, _) = story(seed)
     submitted = sorted(time for course in courses for time in course.submitted if time < inf)
-    working = [Counter(s for c in states(courses, t / 4) for s in c) for t in range(1600)]
+    static = [course for course in courses if course.line.static]
+    dynamic = [course for course in courses if not course.line.static]
+    group = [course for course in courses if course.line.group == "group"]
 
     assert min((b - a for a, b in pairwise(submitted)), default=1) > 0.5 - 1e-9
-    assert max(sum(count[state] for state in AT_WORK) for count in working) <= SETTINGS.concurrent_runs
+    assert most(dynamic, AT_WORK) <= SETTINGS.concurrent_runs
+    assert most(static, AT_WORK) <= SETTINGS.concurrent_static_runs
+    assert most(group, AT_WORK) <= GROUP_LIMITS["group"]
+    assert most(courses, (*AT_WORK, "PENDING", *ENDS)) <= SETTINGS.max_runs
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -49,6 +49,20 @@ def test_100_000_runs_are_taken_and_counted(start_from_s3, omics, backend, clock
     assert last["submissionStatus"] == "SUCCESS"
 
 
+@pytest.mark.parametrize(
+    "filters", [{"submissionStatus": "FAILED"}, {"runSettingId": "run-9999"}, {"runId": "1"}]
+)
+def test_a_list_of_a_few_runs_says_nothing_of_the_others(start_from_s3, backend, clock, filters):
+    """Others wait for the answer, so that what is not listed must not be made up to be compared."""
+    few, many = (start_from_s3(cohort(size), key=f"{size}.json") for size in (1_000, 10_000))
+    clock.advance(600)
+
+    def listing(batch):
+        return calls(lambda: backend.list_runs_in_batch({"batchId": batch, **filters}))
+
+    assert listing(many) - listing(few) < 3 * 9_000
+
+
 def test_looking_takes_no_more_for_a_large_batch(start_from_s3, backend, clock):
     """GetBatch counts the runs once, and a page takes no more runs than it shows."""
     batches = [{"batchId": start_from_s3(cohort(size), key=f"{size}.json")} for size in (1_000, 10_000)]

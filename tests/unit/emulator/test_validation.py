@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.emulator.validation import WrongTypeError, check_request
+from tests.unit.emulator.conftest import DEFAULT
 
 TXT = r"[\p{L}||\p{M}||\p{Z}||\p{S}||\p{N}||\p{P}]+"
 
@@ -90,6 +91,23 @@ def test_the_default_setting_keeps_to_the_documentation(start, omics, changes, t
     assert omics.list_batch()["items"] == []
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"deep": float("-inf")}]])
+@pytest.mark.parametrize("name", ["parameters", "engineSettings"])
+def test_what_json_has_no_number_for_is_refused(start, omics, value, name):
+    """Python writes and reads it all the same, so that boto3 sends it."""
+    document = {name: {"x": value}}
+    with pytest.raises(ClientError) as of_default:
+        start(default=document)
+    with pytest.raises(ClientError) as of_setting:
+        start([{"runSettingId": "a", **document}])
+    with pytest.raises(ClientError) as of_run:
+        omics.start_run(**DEFAULT, **document)
+
+    assert f"at 'defaultRunSetting.{name}'" in refused(of_default)
+    assert f"at 'batchRunSettings.inlineSettings.1.member.{name}'" in refused(of_setting)
+    assert f"at '{name}'" in refused(of_run)
+
+
 def test_more_than_100_inline_settings_are_refused(start):
     start(100)
     with pytest.raises(ClientError) as caught:
@@ -115,6 +133,9 @@ def test_an_inline_setting_keeps_to_the_model(start):
         "s3://cohort-bucket/",
         "s3:///key",
         "https://cohort-bucket/x.json",
+        "s3://[a/b",
+        "s3://a]b/c",
+        "s3://bu\u2100cket/key",
     ],
 )
 def test_a_settings_file_must_be_within_reach(omics, s3, default, uri):
@@ -193,10 +214,10 @@ def test_a_message_repeats_only_so_much_of_a_value(start):
 
 def test_an_operation_that_is_not_there_says_so(omics):
     with pytest.raises(ClientError) as caught:
-        omics.list_workflows()
+        omics.list_reference_stores()
 
     assert caught.value.response["Error"]["Code"] == "NotImplementedException"
-    assert "ListWorkflows" in caught.value.response["Error"]["Message"]
+    assert "ListReferenceStores" in caught.value.response["Error"]["Message"]
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 

@@ -1,0 +1,194 @@
+"""
+The state of HealthOmics and S3 as a file, for a restart to go on from.
+
+A line of JSON tells who has written the file, a line of fixed length the time of the emulator, and the rest
+is a pickle, of which nothing but data and classes of the emulator and of moto's S3 is taken.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import pickle
+from importlib.metadata import version
+from io import BytesIO
+from types import BuiltinFunctionType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from moto.s3.models import s3_backends
+from moto.s3.utils import _VersionedKeyStore
+
+from airflow_provider_omics_batch.emulator.models import omics_backends
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: The services whose state is kept.
+SERVICES = ("omics", "s3")
+
+_PACKAGES = ("airflow-provider-omics-batch", "moto")
+
+#: The modules whose classes a state is made of, and what else it may name.
+_MODULES = ("airflow_provider_omics_batch.emulator.", "moto.s3.", "moto.utilities.tagging_service")
+_NAMES = {
+    "builtins": {"set", "frozenset", "list", "dict", "bytearray", "object"},
+    "collections": {"OrderedDict", "defaultdict", "deque"},
+    "copyreg": {"_reconstructor"},
+    "datetime": {"datetime", "timedelta", "timezone"},
+    "moto.utilities.utils": {"LowercaseDict"},
+    "msgspec": {"Raw"},
+    "requests.structures": {"CaseInsensitiveDict"},
+}
+
+#: To the last digit, in a fixed length.
+_TIME_FORMAT = "{!r:<26}\n"
+
+State = dict[str, dict[tuple[str, str], dict[str, Any]]]
+
+
+class StateError(Exception):
+    """A file that holds no state that this emulator could go on from."""
+
+
+def take() -> bytes:
+    """Take the state of all accounts and Regions; nothing may change meanwhile."""
+    state: State = {service: {} for service in SERVICES}
+    for service, backends in state.items():
+        for account_id, regions in list(_backends(service).items()):
+            for region, backend in list(regions.items()):
+                passing = getattr(backend, "passing_members", ())
+                members = {name: value for name, value in vars(backend).items() if name not in passing}
+                backends[account_id, region] = members
+    content = BytesIO()
+    _Pickler(content, protocol=5).dump(state)
+    return content.getvalue()
+
+
+def restore(content: bytes) -> None:
+    """
+    Bring back a state that was taken.
+
+    :raises StateError: it is none.
+    """
+    try:
+        state: State = _Unpickler(BytesIO(content)).load()
+        for service in SERVICES:
+            for (account_id, region), members in state[service].items():
+                vars(_backends(service)[account_id][region]).update(members)
+        for (account_id, partition), members in state["s3"].items():
+            for bucket in members["buckets"]:
+                s3_backends.bucket_accounts[bucket] = (partition, account_id)
+    except Exception as error:
+        raise StateError(f"it is damaged: {error}") from error
+
+
+def _backends(service: str) -> Any:
+    return omics_backends if service == "omics" else s3_backends
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses what could not be read again."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type | FunctionType | BuiltinFunctionType):
+            _check(obj.__module__, obj.__qualname__, obj)
+        if isinstance(obj, _VersionedKeyStore):
+            # It shows the last version of each object alone, and to set one again adds a version.
+            versions = ((key, version) for key, versions in obj.lists() for version in versions)
+            return type(obj), (), None, None, versions
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes nothing but what a state is made of, so that a file from elsewhere cannot call what it likes."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        # What is not even allowed by name is not imported.
+        _check(module, name, object)
+        found = super().find_class(module, name)
+        _check(module, name, found)
+        return found
+
+
+def _check(module: str, name: str, found: Any) -> None:
+    """Raise ``PickleError`` for what is no part of a state."""
+    known = name in _NAMES.get(module, ())
+    ours = module.startswith(_MODULES) and "." not in name and isinstance(found, type)
+    if not known and not ours:
+        raise pickle.PickleError(f"{module}.{name} is no part of a state")
+
+
+class StateFile:
+    """A file with a state; it is replaced as a whole, so that it is whole whenever the process is killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._time_at = len(_head())
+
+    def lock(self) -> None:
+        """
+        Take the file for this process alone, until it ends.
+
+        :raises StateError: another one has it.
+        :raises OSError: it cannot be one.
+        """
+        if self._path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._path))
+        # The file itself is replaced, and a lock would stay with the old one.
+        lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateError("another emulator is at work on it") from error
+
+    def read(self) -> tuple[float, bytes] | None:
+        """
+        Read the time and the state; ``None`` if there is no file yet.
+
+        :raises StateError: it is not of this emulator.
+        """
+        try:
+            with self._path.open("rb") as file:
+                head, time, content = file.readline(), file.readline(), file.read()
+        except FileNotFoundError:
+            return None
+        if head != _head():
+            raise StateError(f"{_writer(head)}, and this is {_written_by(_head())}")
+        try:
+            return float(time), content
+        except ValueError as error:
+            raise StateError("it is damaged: it tells no time") from error
+
+    def write(self, time: float, content: bytes) -> None:
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        # For its owner alone, since the objects of S3 are in it.
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_head() + _TIME_FORMAT.format(time).encode())
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+    def write_time(self, time: float) -> None:
+        with self._path.open("r+b", buffering=0) as file:
+            file.seek(self._time_at)
+            file.write(_TIME_FORMAT.format(time).encode())
+
+
+def _head() -> bytes:
+    return json.dumps({name: version(name) for name in _PACKAGES}).encode() + b"\n"
+
+
+def _writer(head: bytes) -> str:
+    try:
+        return f"it was written by {_written_by(head)}"
+    except (ValueError, TypeError, KeyError):
+        return "it is no state of the emulator"
+
+
+def _written_by(head: bytes) -> str:
+    versions = json.loads(head)
+    return " with ".join(f"{name} {versions[name]}" for name in _PACKAGES)
