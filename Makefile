@@ -17,7 +17,7 @@ demo: $(INSTALLED) ## Run a real cohort on a real Airflow and the emulator; DEMO
 
 test: $(INSTALLED) ## Run all tests but the benchmarks
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 bench: $(INSTALLED) ## Measure what the package costs, beside what a user would do instead
 	@$(BIN)/python -m tests.benchmarks

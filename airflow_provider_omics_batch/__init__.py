@@ -23,8 +23,14 @@ def get_provider_info() -> dict[str, Any]:
         ],
         **{
             kind: [{"integration-name": integration, "python-modules": [f"{__name__}.{kind}.omics"]}]
-            for kind in ("hooks", "operators", "triggers")
+            for kind in ("hooks", "operators", "sensors", "triggers")
         },
+        "extra-links": [
+            f"{__name__}.links.omics.RunBatch{kind}Link" for kind in ("Logs", "Manifest", "Outputs")
+        ],
+        "task-decorators": [
+            {"name": "start_run_batch", "class-name": f"{__name__}.decorators.omics.start_run_batch_task"}
+        ],
         "config": {
             "omics_batch": {
                 "description": "Run batches of AWS HealthOmics.",

@@ -6,9 +6,11 @@ What can go wrong, as one tree.
     ValueError
     └── RunSettingsError            bad input, found before anything was sent to AWS
     AirflowException
-    └── RunBatchError               about a batch that exists: carries its id and summary
-        ├── RunBatchFailedError     the batch came to an end that the task does not accept
-        └── RunBatchTimeoutError    the batch did not come to its end in time
+    ├── RunBatchError               about a batch that exists: carries its id and summary
+    │   ├── RunBatchFailedError     the batch is not, or has not ended, as the task needs it
+    │   └── RunBatchTimeoutError    the batch did not come in time to what it was waited for
+    │       └── RunBatchSensorTimeoutError      the same of a sensor: also an AirflowSensorTimeout
+    └── IncompleteAnswerError       an answer without what makes it one, as from a proxy
 
 What AWS itself refuses stays a :class:`botocore.exceptions.ClientError`.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 
 
 class RunSettingsError(ValueError):
@@ -46,7 +48,7 @@ class RunBatchError(AirflowException):
 
     :param message: What happened, and what to do about it.
     :param batch_id: The batch that this is about.
-    :param summary: How far the batch is, in the form of the task's return value.
+    :param summary: How far the batch is, in the form of the task's return value; empty where nobody has told.
     """
 
     def __init__(self, message: str, batch_id: str, summary: dict[str, Any]) -> None:
@@ -59,8 +61,24 @@ class RunBatchError(AirflowException):
 
 
 class RunBatchFailedError(RunBatchError):
-    """The batch came to an end that the task does not accept."""
+    """The batch is not, or has not ended, as the task needs it."""
 
 
 class RunBatchTimeoutError(RunBatchError):
-    """The batch did not come to its end within the task's ``execution_timeout``."""
+    """The batch did not come in time to what it was waited for."""
+
+
+class RunBatchSensorTimeoutError(RunBatchTimeoutError, AirflowSensorTimeout):
+    """A sensor's ``timeout`` is over; Airflow does not try again."""
+
+
+class IncompleteAnswerError(AirflowException):
+    """
+    An answer without what makes it one, as a proxy's page with status 200 would be.
+
+    :param operation: What was asked, by its boto3 name.
+    :param member: What the answer lacks.
+    """
+
+    def __init__(self, operation: str, member: str) -> None:
+        super().__init__(f"the answer to {operation} has no {member}")

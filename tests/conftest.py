@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["airflow_provider_omics_batch.testing"]
+
 
 @pytest.fixture(autouse=True)
 def _own_aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore import __version__ as botocore_version
 from botocore.config import Config
+from botocore.model import ServiceModel
+from botocore.session import get_session
+from botocore.utils import parse_timestamp
 from tenacity import RetryCallState, Retrying, before_sleep_log, stop_after_delay, wait_random_exponential
 
+from airflow_provider_omics_batch.exceptions import IncompleteAnswerError
+from airflow_provider_omics_batch.run_batch.client import PatientClient
 from airflow_provider_omics_batch.run_batch.faults import (
     FAULTS,
-    IncompleteAnswerError,
     code_of,
     is_about_credentials,
     is_passing,
     remedy,
 )
 from airflow_provider_omics_batch.run_batch.limits import MAX_PAGE_ITEMS
+from airflow_provider_omics_batch.run_batch.logs import RunFailure, run_failure
+from airflow_provider_omics_batch.run_batch.manifest import RunRecords
+from airflow_provider_omics_batch.run_batch.mapping import collect_runs
+from airflow_provider_omics_batch.run_batch.records import RunRecord
+from airflow_provider_omics_batch.run_batch.states import BatchState
 
-#: How long a submission is tried again, in seconds. The API allows one StartRunBatch a second for a
-#: whole account, so that many cohorts submitted at once have to queue.
-SUBMIT_PATIENCE = 120
+__all__ = ["OmicsHook"]
+
+#: How long a call is made again, in seconds. The API allows one StartRunBatch a second for a whole account,
+#: so that many cohorts submitted at once have to queue.
+PATIENCE = 120
 
 #: More than a rate limit lets begin before the first of them have timed out.
 MOST_CALLS_AT_ONCE = 1_000
@@ -36,7 +49,9 @@ class OmicsHook(AwsBaseHook):
     Run batches of AWS HealthOmics.
 
     A thin wrapper around :py:class:`boto3.client("omics") <Omics.Client>`; additional arguments, such as
-    ``aws_conn_id``, go to :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`.
+    ``aws_conn_id``, go to :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`. In an event
+    loop, ``async with await hook.get_async_conn() as client`` lends an aiobotocore client, which has all
+    operations, and which the iterators take whose names end in ``_async``.
 
     .. seealso::
         https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
@@ -48,6 +63,14 @@ class OmicsHook(AwsBaseHook):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["client_type"] = "omics"
         super().__init__(*args, **kwargs)
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """Return a session; one for clients that wait reads the times in each answer in less of its time."""
+        session: Any = super().get_session(region_name=region_name, deferrable=deferrable)
+        if deferrable:
+            factory = session.get_component("response_parser_factory")
+            factory.set_parser_defaults(timestamp_parser=_time_of)
+        return session
 
     def start_run_batch(
         self,
@@ -99,6 +122,77 @@ class OmicsHook(AwsBaseHook):
         """
         return self._items("list_runs_in_batch", batchId=batch_id, **filters)
 
+    def list_runs(self, batch_id: str, **filters: str) -> Iterator[dict[str, Any]]:
+        """
+        Yield the runs of a batch with their status, page after page.
+
+        :param filters: ``status``, ``name`` or ``runGroupId``. AWS does not say whether it takes two.
+        """
+        return self._items("list_runs", batchId=batch_id, **filters)
+
+    def list_batch_async(self, client: Any, **filters: str) -> AsyncIterator[dict[str, Any]]:
+        """
+        Yield what :meth:`list_batch` does.
+
+        :param client: An aiobotocore client.
+        """
+        return self._items_async(client, "list_batch", **filters)
+
+    def list_runs_in_batch_async(
+        self, client: Any, batch_id: str, **filters: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        """
+        Yield what :meth:`list_runs_in_batch` does.
+
+        :param client: An aiobotocore client.
+        """
+        return self._items_async(client, "list_runs_in_batch", batchId=batch_id, **filters)
+
+    def list_runs_async(self, client: Any, batch_id: str, **filters: str) -> AsyncIterator[dict[str, Any]]:
+        """
+        Yield what :meth:`list_runs` does.
+
+        :param client: An aiobotocore client.
+        """
+        return self._items_async(client, "list_runs", batchId=batch_id, **filters)
+
+    def get_run_batch_mapping(self, batch_id: str) -> dict[str, str]:
+        """Return ``{runSettingId: runId}`` of the runs of a batch that were submitted so far."""
+        return {
+            run["runSettingId"]: run["runId"]
+            for run in self.list_runs_in_batch(batch_id)
+            if run.get("runId") and run.get("submissionStatus") != "FAILED"
+        }
+
+    def list_run_records(self, batch_id: str) -> Iterator[RunRecord]:
+        """
+        Yield what has become of every run of a batch so far, in the form of a manifest's lines.
+
+        The runs are listed to the end first, and lie on disk until they are asked for; a page that fails is
+        asked for again for two minutes. Why a run failed is asked for up to 1,000 of them. Not for use in an
+        event loop.
+        """
+        state = BatchState.from_response(batch_id, self.get_batch(batch_id))
+        client = PatientClient(BlockingClient(self), self.log, longest=PATIENCE)
+        with closing(RunRecords()) as records:
+            with self.refusals_explained():
+                asyncio.run(collect_runs(client, state, records.add, self.log))
+            yield from records
+
+    def get_run_failure(self, run_id: str) -> RunFailure:
+        """
+        Return why a run failed, the tasks in which it did, and the log streams of all of them.
+
+        The tasks are left out, with a warning, where HealthOmics does not tell.
+        """
+        run = self._call("get_run", id=run_id)
+        tasks: list[dict[str, Any]] = []
+        try:
+            tasks += self._items("list_run_tasks", id=run_id, status="FAILED")
+        except FAULTS as error:
+            self.log.warning("In which tasks run %s failed is not known: %s", run_id, error)
+        return run_failure(run, tasks)
+
     def cancel_run_batch(self, batch_id: str) -> None:
         """Cancel a batch: what is not submitted never will be, what is running is cancelled."""
         self._call("cancel_run_batch", batchId=batch_id)
@@ -128,22 +222,28 @@ class OmicsHook(AwsBaseHook):
     @property
     def _capable_client(self) -> Any:
         if not hasattr(self.conn, "start_run_batch"):
-            raise RuntimeError(
-                f"botocore {botocore_version} does not know StartRunBatch; "
-                f"install botocore>={self.MIN_BOTOCORE_VERSION} and boto3>={self.MIN_BOTOCORE_VERSION}"
-            )
+            raise self._too_old()
         return self.conn
 
-    @property
-    def service_model(self) -> Any:
-        """The installed botocore's model of HealthOmics."""
-        return self._capable_client.meta.service_model
+    @cached_property
+    def service_model(self) -> ServiceModel:
+        """The installed botocore's model of HealthOmics; no client is made for it."""
+        model: ServiceModel = get_session().get_service_model("omics")
+        if "StartRunBatch" not in model.operation_names:
+            raise self._too_old()
+        return model
+
+    def _too_old(self) -> RuntimeError:
+        return RuntimeError(
+            f"botocore {botocore_version} does not know StartRunBatch; "
+            f"install botocore>={self.MIN_BOTOCORE_VERSION} and boto3>={self.MIN_BOTOCORE_VERSION}"
+        )
 
     def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
         retrying = Retrying(
             retry=_may_succeed,
             wait=wait_random_exponential(max=20),
-            stop=stop_after_delay(SUBMIT_PATIENCE),
+            stop=stop_after_delay(PATIENCE),
             before_sleep=before_sleep_log(logging.getLogger(__name__), logging.WARNING),
             reraise=True,
         )
@@ -171,12 +271,50 @@ class OmicsHook(AwsBaseHook):
             return dict(getattr(self._capable_client, operation)(**parameters))
 
     def _items(self, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        pages = self._capable_client.get_paginator(operation).paginate(
-            **parameters, PaginationConfig={"PageSize": MAX_PAGE_ITEMS}
-        )
-        key = pages.result_keys[0].expression
-        for page in pages:
-            yield from page[key]
+        pages, key = _pages(self._capable_client, operation, parameters)
+        with self.refusals_explained():
+            for page in pages:
+                yield from page.get(key) or []
+
+    async def _items_async(
+        self, client: Any, operation: str, **parameters: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        pages, key = _pages(client, operation, parameters)
+        with self.refusals_explained():
+            async for page in pages:
+                for item in page.get(key) or []:
+                    yield item
+
+
+class BlockingClient:
+    """
+    A hook's own client where a coroutine wants one.
+
+    :param hook: Has the client.
+    """
+
+    def __init__(self, hook: OmicsHook) -> None:
+        self._hook = hook
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        return dict(getattr(self._hook.conn, operation)(**parameters))
+
+
+def _pages(client: Any, operation: str, parameters: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the pages of a list, and the name of their items."""
+    pages = client.get_paginator(operation).paginate(
+        **parameters, PaginationConfig={"PageSize": MAX_PAGE_ITEMS}
+    )
+    return pages, pages.result_keys[0].expression
+
+
+def _time_of(text: Any) -> datetime:
+    """Do what botocore does with dateutil, which for the times of GetBatch takes a tenth of a look."""
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        parsed: datetime = parse_timestamp(text)
+        return parsed
 
 
 def _may_succeed(state: RetryCallState) -> bool:

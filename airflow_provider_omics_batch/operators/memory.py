@@ -44,10 +44,16 @@ def batches_of_earlier_tries(context: Context) -> list[SubmittedBatch]:
 
 def remember(context: Context, batches: list[SubmittedBatch]) -> None:
     """Publish and keep the batches of a task, the last of which it is about to wait for."""
-    stored = [batch.stored() for batch in batches]
     if has_store(context):
+        stored = [batch.stored() for batch in batches]
         kept: Any = {"max_tries": context["ti"].max_tries, "batches": stored}
         context["task_state_store"].set(RUN_BATCHES, kept, retention=_for_ever())
+    publish(context, batches)
+
+
+def publish(context: Context, batches: list[SubmittedBatch]) -> None:
+    """Publish the batches of a task, and note them for this try."""
+    stored = [batch.stored() for batch in batches]
     batch_ids = [batch.batch_id for batch in batches]
     push(context, **batches[-1].identity, batch_ids=batch_ids, **{RUN_BATCHES: stored})
 

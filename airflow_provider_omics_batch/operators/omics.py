@@ -1,10 +1,10 @@
-"""Submits run batches to AWS HealthOmics and waits for them."""
+"""Submits run batches to AWS HealthOmics and waits for them; cancels and deletes them."""
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import time
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-from airflow_provider_omics_batch.hooks.shared import shared_client
-from airflow_provider_omics_batch.operators.base import RunBatchWaitOperator, backstop
+from airflow_provider_omics_batch.operators.base import RunBatchWaitOperator
+from airflow_provider_omics_batch.operators.cancelling import CancelRunBatchOperator
+from airflow_provider_omics_batch.operators.deleting import DeleteBatchOperator, DeleteRunBatchOperator
 from airflow_provider_omics_batch.operators.memory import (
     batches_of_earlier_tries,
     batches_of_this_try,
@@ -23,7 +24,7 @@ from airflow_provider_omics_batch.operators.memory import (
     remember,
 )
 from airflow_provider_omics_batch.operators.submitting import UNUSABLE, RunsSubmitter, submission_of
-from airflow_provider_omics_batch.run_batch.client import PatientClient
+from airflow_provider_omics_batch.operators.waiting import backstop
 from airflow_provider_omics_batch.run_batch.policy import allowed_failures
 from airflow_provider_omics_batch.run_batch.records import Outcome
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ended_batch
@@ -37,9 +38,17 @@ from airflow_provider_omics_batch.run_batch.settings import Once
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 from airflow_provider_omics_batch.run_batch.states import GONE, PROCESSED, BatchState
 from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
+from airflow_provider_omics_batch.run_batch.targets import is_reached
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+__all__ = [
+    "CancelRunBatchOperator",
+    "DeleteBatchOperator",
+    "DeleteRunBatchOperator",
+    "StartRunBatchOperator",
+]
 
 # What a task returns is read as a SampleSheet by the next one, without further configuration (Airflow 3.3).
 with suppress(ImportError):
@@ -86,11 +95,14 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         that passes by itself, or ``"all"``.
 
     The others are those of :class:`~airflow_provider_omics_batch.operators.base.RunBatchWaitOperator`:
-    ``deferrable``, ``poll_interval``, ``max_failed_runs``, ``cancel_on_kill`` and ``on_timeout``.
+    ``deferrable``, ``poll_interval``, ``wait_until``, ``max_failed_runs``, ``cancel_on_kill`` and
+    ``on_timeout``. Until it is processed has to wait for a batch who sends its failed runs again.
     """
 
-    template_fields = aws_template_fields(
-        "default_run_setting", "batch_run_settings", "batch_name", "tags", "request_id", "staging_uri"
+    # The run settings come first, so that batch_name may be made of a sheet's.
+    template_fields = (
+        "batch_run_settings",
+        *aws_template_fields("default_run_setting", "batch_name", "tags", "request_id", "staging_uri"),
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "default_run_setting": "json",
@@ -115,6 +127,10 @@ class StartRunBatchOperator(RunBatchWaitOperator):
     ) -> None:
         super().__init__(**kwargs)
         check_retry_failed(retry_failed_rounds, retry_failed)
+        if retry_failed_rounds and self.wait_until != "processed":
+            raise ValueError(
+                "retry_failed_rounds takes wait_until='processed': before, which runs fail is not known"
+            )
         self.default_run_setting = default_run_setting
         self.batch_run_settings = (
             Once(batch_run_settings) if isinstance(batch_run_settings, Iterator) else batch_run_settings
@@ -127,7 +143,12 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         self.fail_fast = fail_fast
         self.retry_failed_rounds = retry_failed_rounds
         self.retry_failed = retry_failed
-        self._every_reason = retry_failed == "retriable" and bool(retry_failed_rounds or self.retries)
+        may_retry = bool(retry_failed_rounds or (self.retries and self.wait_until == "processed"))
+        self._every_reason = retry_failed == "retriable" and may_retry
+
+    def run_settings(self, context: Context) -> Any:
+        """Return what is to be submitted, in any of its forms, whenever some of it is."""
+        return self.batch_run_settings
 
     def execute(self, context: Context) -> dict[str, Any]:
         self._task_instance = context["ti"]
@@ -143,8 +164,9 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         else:
             batches = [submitter.submit()]
         last = batches[-1]
-        self._take_on(last)
+        self._take_on(batches)
         remember(context, batches)
+        self._show_links_of(context, last)
         if not self.wait_for_completion:
             return Outcome(BatchState(last.batch_id, last.status, last.submitted)).summary()
         return self._resume(context, last) if self._tries(context) > 1 else self._wait(context, last)
@@ -162,9 +184,12 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         :raises RunSettingsError: With all that is wrong.
         """
         operator = copy.copy(self)
+        given: Any = context or {}
+        params = ChainMap(dict(given.get("params") or {}), self.params)
+        known: Any = {**given, "params": params, "task": operator}
         if context is not None:
-            operator.render_template_fields({**context, "task": operator})
-        first, total = submission_of(operator).preview()
+            operator.render_template_fields(known)
+        first, total = submission_of(operator, known).preview()
         self.log.info(
             "Would submit %s runs; the first: %s", "the staged" if total is None else f"{total:,}", first
         )
@@ -173,7 +198,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         """Go on with a batch that an earlier try may have seen to its end."""
         batch = self._as_it_is(last)
         state = batch.outcome.state
-        if state.ended:
+        if is_reached(state, self.wait_until):
             return self._complete(context, batch, resuming=True)
         if state.status == "STOPPING":
             last = replace(last, resumed=True)
@@ -233,7 +258,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
     ) -> SubmittedBatch:
         self._stop_if_killed()
         first, *others = batches_of_this_try(context)
-        if state.status != PROCESSED:
+        if state.ended and state.status != PROCESSED:
             self.log.warning("Run batch %s is %s: %s", state.batch_id, state.status, state.failure_reason)
         new = RunsSubmitter(self, context).submit_again(
             remainder,
@@ -241,16 +266,21 @@ class StartRunBatchOperator(RunBatchWaitOperator):
             round_number=round_number,
             may_fail=max(0, allowed_failures(self.max_failed_runs, state.total) - remainder.lasting),
         )
-        self._take_on(new)
+        self._take_on([first, *others, new])
         # Of runs that their author has staged, HealthOmics alone has told how many there are.
         first = replace(first, submitted=max(first.submitted, state.total))
         remember(context, [first, *others, new])
+        self._show_links_of(context, new)
         return new
+
+    def _show_links_of(self, context: Context, batch: SubmittedBatch) -> None:
+        manifest_uri = batch.manifest_uri if self.wait_for_completion else None
+        self._show_links(context, manifest_uri, self.default_run_setting.get("outputUri"))
 
     def _objection(self, context: Context, state: BatchState) -> str | None:
         problem = super()._objection(context, state)
         may_fail = allowed_failures(self.max_failed_runs, state.total)
-        failed = state.submissions.failed + state.runs.failed
+        failed = state.submissions.failed + (state.runs.failed if self.wait_until == "processed" else 0)
         if problem and self.fail_fast and state.status == "CANCELLED" and failed > may_fail:
             return f"{problem}; fail_fast cancels a batch of whose runs more fail than may, {may_fail:,}"
         return problem
@@ -279,13 +309,7 @@ class StartRunBatchOperator(RunBatchWaitOperator):
 
     def _as_it_is(self, batch: SubmittedBatch) -> EndedBatch:
         """Return what HealthOmics says now of a batch."""
-
-        async def ask() -> EndedBatch:
-            async with shared_client(**self.hook_params) as shared:
-                return await ended_batch(PatientClient(shared, self.log), batch, may_be_new=True)
-
-        with self.hook.refusals_explained():
-            found = asyncio.run(ask())
+        found = self._ask(lambda client: ended_batch(client, batch, may_be_new=True))
         if found.outcome.state.status == GONE:
             known = f"the manifest at {batch.manifest_uri} tells" if batch.manifest_uri else "nothing tells"
             self.log.warning(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk.configuration import conf
 
 from airflow_provider_omics_batch.hooks.shared import shared_client
@@ -18,13 +18,14 @@ from airflow_provider_omics_batch.run_batch.look import look
 from airflow_provider_omics_batch.run_batch.manifest import RunRecords, manifest_uri_of_all
 from airflow_provider_omics_batch.run_batch.reading import read_run_manifest
 from airflow_provider_omics_batch.run_batch.records import (
-    SHOWN_FAILURES,
     UNDER_WAY,
+    FirstNames,
     Outcome,
     RunIds,
     RunRecord,
 )
 from airflow_provider_omics_batch.run_batch.results import EndedBatch, ResultsReader, ended_batch
+from airflow_provider_omics_batch.run_batch.s3 import s3_client
 from airflow_provider_omics_batch.run_batch.states import BatchState
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ class RunsPublisher:
 
     def publish(self, batch: EndedBatch, keep: Keep | None = None, *, again: bool = False) -> Published:
         """
-        Publish what became of all runs of a task whose last batch has ended.
+        Publish what became of all runs of a task, whose last batch has ended or has all runs submitted.
 
         :param keep: Gets the last record of every run setting.
         :param again: Whether all of this has been told in the log before.
         """
-        run_ids, under_way = _new_run_ids(), _UnderWay()
+        run_ids, under_way = new_run_ids(), self._under_way(batch)
         takers = [run_ids.add, under_way.note, *([keep] if keep else [])]
         try:
             outcome, manifest = asyncio.run(self._collect_and_write(batch, takers))
@@ -90,13 +91,13 @@ class RunsPublisher:
                 batch.outcome.state.batch_id,
                 remedy(error) or error,
             )
-            return self._push(Published(batch.outcome, batch.manifest_uri, error), _new_run_ids())
-        if under_way.count and not again:
+            return self._push(Published(batch.outcome, batch.manifest_uri, error), new_run_ids())
+        if under_way.runs.count and outcome.state.ended and not again:
             self._log.warning(
                 "%s runs of a batch that was broken off are under way, and paid for unless somebody cancels "
                 "them one by one: %s",
-                f"{under_way.count:,}",
-                ", ".join(under_way.named),
+                f"{under_way.runs.count:,}",
+                ", ".join(under_way.runs.names),
             )
         return self._push(Published(outcome, manifest), run_ids, quietly=again)
 
@@ -106,16 +107,22 @@ class RunsPublisher:
 
         :param seconds: How long that may take.
         """
-        run_ids, manifest, outcome = _new_run_ids(), None, Outcome(BatchState(batch_id, "UNKNOWN"))
+        run_ids, manifest, outcome = new_run_ids(), None, Outcome(BatchState(batch_id, "UNKNOWN"))
         try:
             outcome = Outcome(asyncio.run(asyncio.wait_for(self._look(batch_id), seconds)))
             work = self._collect_and_write(EndedBatch(outcome), [run_ids.add])
             outcome, manifest = asyncio.run(asyncio.wait_for(work, seconds))
         except FAULTS as error:
-            why = remedy(error) or error or "no answer in time"
+            why = remedy(error) or str(error) or "no answer in time"
             self._log.warning("How far run batch %s is, is not known: %s", batch_id, why)
-            run_ids = _new_run_ids()
+            push(self._context, run_ids=None, manifest_uri=None)
+            return Published(outcome, None)
         return self._push(Published(outcome, manifest), run_ids)
+
+    def _under_way(self, last: EndedBatch) -> _UnderWay:
+        """Return what counts the runs left behind; a batch that only had to be submitted may go on."""
+        goes_on = bool(self._batches) and self._batches[-1].wait_until == "submitted"
+        return _UnderWay(last.outcome.state.batch_id if goes_on else None)
 
     def _push(self, result: Published, run_ids: RunIds, *, quietly: bool = False) -> Published:
         if run_ids.value is None:
@@ -167,7 +174,7 @@ class RunsPublisher:
     async def _write(self, records: RunRecords, uri: str) -> str | None:
         """Write the last record of every run setting to S3, and return where that is."""
         try:
-            await records.put(uri, S3Hook(**self._hook_params), self._log)
+            await records.put(uri, partial(s3_client, **self._hook_params), self._log)
         except FAULTS as error:
             self._log.warning("There is no manifest at %s: %s", uri, remedy(error) or error)
             return None
@@ -184,20 +191,23 @@ class RunsPublisher:
 
 
 class _UnderWay:
-    """The runs that a batch has left behind when it ended, the first ones by name."""
+    """
+    The runs that a batch has left behind when it ended, the first ones by name.
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.named: list[str] = []
+    :param batch_id: Count those of this batch alone; ``None`` for those of all.
+    """
+
+    def __init__(self, batch_id: str | None) -> None:
+        self._batch_id = batch_id
+        self.runs = FirstNames()
 
     def note(self, record: RunRecord) -> None:
-        if record["run_status"] in UNDER_WAY:
-            self.count += 1
-            if len(self.named) < SHOWN_FAILURES:
-                self.named.append(f"{record['run_setting_id']} (run {record['run_id']})")
+        if record["run_status"] in UNDER_WAY and self._batch_id in (None, record["batch_id"]):
+            self.runs.add(record)
 
 
-def _new_run_ids() -> RunIds:
+def new_run_ids() -> RunIds:
+    """Return a mapping that takes as many run ids as a task may publish."""
     return RunIds(conf.getint("omics_batch", "run_ids_max_bytes", fallback=DEFAULT_RUN_IDS_MAX_BYTES))
 
 

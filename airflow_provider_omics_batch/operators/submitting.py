@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch.faults import FAULTS
 from airflow_provider_omics_batch.run_batch.identity import derive_request_id, request_id_of_round
 from airflow_provider_omics_batch.run_batch.manifest import manifest_uri
-from airflow_provider_omics_batch.run_batch.settings import Once
+from airflow_provider_omics_batch.run_batch.s3 import s3_client
+from airflow_provider_omics_batch.run_batch.settings import Once, request_members
 from airflow_provider_omics_batch.run_batch.submission import Prepared, Submission
 from airflow_provider_omics_batch.run_batch.submitted import SubmittedBatch
 
@@ -23,22 +24,26 @@ if TYPE_CHECKING:
 #: What may come of an input that was good enough for an earlier submission.
 UNUSABLE: tuple[type[Exception], ...] = (RunSettingsError, *FAULTS)
 
+T = TypeVar("T")
 
-def submission_of(operator: StartRunBatchOperator) -> Submission:
+
+def submission_of(operator: StartRunBatchOperator, context: Context) -> Submission:
     """Return what an operator is to submit."""
-    members = {
-        "default_run_setting": operator.default_run_setting,
-        "batch_name": operator.batch_name,
-        "tags": operator.tags,
-        "request_id": operator.request_id,
-    }
+    service_model = operator.hook.service_model
+    members = request_members(
+        service_model,
+        default_run_setting=operator.default_run_setting,
+        batch_name=operator.batch_name,
+        tags=operator.tags,
+        request_id=operator.request_id,
+    )
     return Submission(
-        operator.hook.service_model,
+        service_model,
         members,
-        operator.batch_run_settings,
+        operator.run_settings(context),
         operator.staging_uri,
-        operator.aws_conn_id,
-        lambda: S3Hook(**operator.hook_params).conn,
+        # One client for the sheet and for what is staged.
+        cache(partial(s3_client, **operator.hook_params)),
     )
 
 
@@ -54,11 +59,10 @@ class RunsSubmitter:
         self._operator = operator
         self._context = context
         self._log = operator.log
-        self._submission = submission_of(operator)
 
     def submit(self) -> SubmittedBatch:
         """Submit all runs, or find the batch that an earlier try has made of them."""
-        prepared = self._submission.prepare()
+        prepared = submission_of(self._operator, self._context).prepare()
         batch = self._start(prepared, may_fail=self._operator.max_failed_runs)
         count = "the staged" if prepared.total is None else f"{prepared.total:,}"
         self._log.info("Run batch %s of %s runs is %s", batch.batch_id, count, batch.status)
@@ -70,7 +74,7 @@ class RunsSubmitter:
 
         :param facts: More of what is to be known of the batch, its number included.
         """
-        prepared = self._submission.prepare_rest(remainder.has)
+        prepared = self._read_again(lambda submission: submission.prepare_rest(remainder.has))
         if remainder.runs and not self._operator.default_run_setting.get("cacheId"):
             self._log.info(
                 "Failed runs begin anew. With a cacheId and cacheBehavior CACHE_ON_FAILURE in "
@@ -91,7 +95,7 @@ class RunsSubmitter:
         if isinstance(self._operator.batch_run_settings, Once):
             return
         try:
-            digest = self._submission.digest()
+            digest = self._read_again(Submission.digest)
         except UNUSABLE as error:
             self._log.warning(
                 "What this task is given now cannot be submitted; run batch %s stays as it is: %s",
@@ -106,19 +110,30 @@ class RunsSubmitter:
                 first.batch_id,
             )
 
+    def _read_again(self, read: Callable[[Submission], T]) -> T:
+        """
+        Read what is given where there is a batch already.
+
+        :raises RunSettingsError: The code that gives it has failed.
+        """
+        try:
+            return read(submission_of(self._operator, self._context))
+        except UNUSABLE:
+            raise
+        except Exception as error:
+            raise RunSettingsError(f"batch_run_settings cannot be read again: {error!r}") from error
+
     def _start(self, prepared: Prepared, *, batch_number: int = 0, **facts: Any) -> SubmittedBatch:
         operator = self._operator
         if "s3UriSettings" in prepared.union:
             self._log.info("The run settings are in %s", prepared.union["s3UriSettings"])
         answer = operator.hook.start_run_batch(
-            default_run_setting=operator.default_run_setting,
             batch_run_settings=prepared.union,
-            request_id=self._request_id(batch_number),
-            batch_name=operator.batch_name,
-            tags=operator.tags,
+            **{**prepared.members, "request_id": self._request_id(prepared, batch_number)},
         )
         batch_id, batch_uuid = answer["id"], answer.get("uuid")
-        staging_uri = operator.staging_uri
+        staging_uri, wait_until = operator.staging_uri, operator.wait_until
+        manifest = manifest_uri(staging_uri, batch_id, batch_uuid, wait_until) if staging_uri else None
         return SubmittedBatch(
             batch_id=batch_id,
             batch_arn=answer.get("arn"),
@@ -126,13 +141,14 @@ class RunsSubmitter:
             status=answer.get("status") or "CREATING",
             submitted=prepared.total or 0,
             digest=prepared.digest,
-            manifest_uri=manifest_uri(staging_uri, batch_id, batch_uuid) if staging_uri else None,
+            wait_until=wait_until,
+            manifest_uri=manifest,
             **facts,
         )
 
-    def _request_id(self, batch_number: int) -> str:
-        if self._operator.request_id:
-            return request_id_of_round(self._operator.request_id, batch_number)
+    def _request_id(self, prepared: Prepared, batch_number: int) -> str:
+        if given := prepared.members["request_id"]:
+            return request_id_of_round(given, batch_number)
         ti = self._context["ti"]
         return derive_request_id(
             dag_id=ti.dag_id,

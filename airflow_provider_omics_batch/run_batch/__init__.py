@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_omics_batch.run_batch.logs import FailedTask, RunFailure
 from airflow_provider_omics_batch.run_batch.reading import (
     chunk_run_ids,
     chunk_run_manifest,
@@ -11,6 +12,8 @@ from airflow_provider_omics_batch.run_batch.records import RunRecord, went_wrong
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 
 __all__ = [
+    "FailedTask",
+    "RunFailure",
     "RunRecord",
     "SampleSheet",
     "chunk_run_ids",

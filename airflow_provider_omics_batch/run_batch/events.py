@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.exceptions import RunBatchError
 from airflow_provider_omics_batch.run_batch.records import Outcome
-from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions, plain
+from airflow_provider_omics_batch.run_batch.states import Attempts, BatchState, Runs, Submissions, plain
 
 
 def ended(outcome: Outcome, manifest_uri: str | None = None) -> dict[str, Any]:
-    """Return the event of a batch that has ended."""
+    """Return the event of a batch that has come to what it was waited for."""
     return outcome.summary(manifest_uri)
 
 
@@ -81,6 +81,8 @@ def _outcome_of(event: Mapping[str, Any]) -> Outcome:
         submissions=Submissions(**_known(event["submissions"], Submissions)),
         runs=Runs(**_known(event["runs"], Runs)),
         failure_reason=event.get("failure_reason"),
+        cancellations=Attempts(**_known(event.get("cancellations") or {}, Attempts)),
+        deletions=Attempts(**_known(event.get("deletions") or {}, Attempts)),
     )
     return Outcome(state, list(event.get("failures") or []))
 

@@ -10,6 +10,7 @@ from airflow_provider_omics_batch.run_batch.mapping import PATIENCE_FOR_DETAILS,
 from airflow_provider_omics_batch.run_batch.policy import allowed_failures, losses
 from airflow_provider_omics_batch.run_batch.rounds import RETRIABLE, RetryFailed
 from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.targets import Target
 
 #: So many reasons are asked for between two looks, with one GetRun each.
 MOST_REASONS_AT_ONCE = 100
@@ -23,17 +24,22 @@ class FailFast:
     :param max_failed_runs: How many runs may go wrong: an int, or a float as a fraction of all runs.
     :param retry_failed: Which failed runs the next round will send again, so that they may still end well;
         ``None`` where there is none.
+    :param target: What the batch is to come to.
     """
 
     max_failed_runs: float
     retry_failed: RetryFailed | None = None
+    target: Target = "processed"
     _reasons: dict[str, str | None] = field(default_factory=dict, init=False)
     _borne: dict[str, int] | None = field(default=None, init=False)
 
     async def verdict(self, client: PatientClient, state: BatchState, log: Log) -> str | None:
-        """Return why the batch cannot end well any more, or ``None`` where it can."""
-        lost, allowed = sum(losses(state).values()), allowed_failures(self.max_failed_runs, state.total)
-        if not state.total or lost <= allowed or self._borne == losses(state):
+        """Return why the batch cannot end well any more, or ``None`` where it can, or has ended."""
+        if state.ended or state.status == "STOPPING":
+            return None
+        what = losses(state, self.target)
+        lost, allowed = sum(what.values()), allowed_failures(self.max_failed_runs, state.total)
+        if not state.total or lost <= allowed or self._borne == what:
             return None
         if not self.retry_failed:
             return f"{lost:,} of {state.total:,} runs went wrong, and {allowed:,} may"
@@ -42,7 +48,7 @@ class FailFast:
         if lasting > allowed:
             return f"{lasting:,} of {state.total:,} runs and more went wrong for good, and {allowed:,} may"
         if len(self._reasons) - asked < MOST_REASONS_AT_ONCE:
-            self._borne = losses(state)
+            self._borne = what
         return None
 
     async def _lasting(self, client: PatientClient, state: BatchState, log: Log, allowed: int) -> int:

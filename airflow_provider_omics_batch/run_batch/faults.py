@@ -21,6 +21,8 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from airflow_provider_omics_batch.exceptions import IncompleteAnswerError
+
 #: The credentials are not accepted as they are: rotated, expired, or not yet known everywhere.
 STALE_CREDENTIALS = frozenset(
     {
@@ -78,18 +80,15 @@ _HOST_PREFIX = (
     'the emulator\'s, set "config_kwargs": {"inject_host_prefix": false} in the connection\'s extra'
 )
 
+_NO_RECORD = (
+    "HealthOmics has no record of the batch: it was deleted, or the id is not one of this account and Region"
+)
+
 _ANOTHER_INPUT = (
     "HealthOmics knows this request id with another input: what the task submits has changed since an "
     "earlier submission, whose batch goes on and is not paid for again. Restore the input to wait for that "
     "batch, or clear the task to start a new one; where you give the request_id, give another one"
 )
-
-
-class IncompleteAnswerError(Exception):
-    """An answer without what makes it one, as a proxy's page with status 200 would be."""
-
-    def __init__(self, operation: str, member: str) -> None:
-        super().__init__(f"the answer to {operation} has no {member}")
 
 
 #: Whatever may go wrong with a call, on this side or on the other.
@@ -134,6 +133,8 @@ def remedy(error: BaseException) -> str | None:
     if not isinstance(error, ClientError):
         return None
     operation = error.operation_name
+    if (operation, code_of(error)) == ("GetBatch", "ResourceNotFoundException"):
+        return _NO_RECORD
     if (operation, code_of(error)) == ("StartRunBatch", "ConflictException"):
         return _ANOTHER_INPUT
     if code_of(error) == "AccessDeniedException":

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 
@@ -15,11 +15,9 @@ from airflow_provider_omics_batch.run_batch.client import Log, PatientClient, pa
 from airflow_provider_omics_batch.run_batch.mapping import PATIENCE_FOR_MAPPING, collect_runs
 from airflow_provider_omics_batch.run_batch.model import json_bytes
 from airflow_provider_omics_batch.run_batch.records import Outcome, RunRecord
-from airflow_provider_omics_batch.run_batch.staging import split_s3_uri, under
+from airflow_provider_omics_batch.run_batch.s3 import S3ClientMaker, split_s3_uri, under
 from airflow_provider_omics_batch.run_batch.states import BatchState
-
-if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow_provider_omics_batch.run_batch.targets import WaitUntil
 
 
 class RunRecords:
@@ -45,29 +43,39 @@ class RunRecords:
     def close(self) -> None:
         self._file.close()
 
-    async def put(self, uri: str, s3: S3Hook, log: Log) -> None:
+    async def put(self, uri: str, s3_client: S3ClientMaker, log: Log) -> None:
         """
         Write them to S3 as a manifest.
 
-        :param s3: Writes it, in a thread.
+        :param s3_client: Makes the client that writes them; both happens in a thread.
         """
-        s3_client = await sync_to_async(lambda: s3.conn)()
+        client = await sync_to_async(s3_client)()
         # In a thread of its own, so that a large manifest does not hold up what others do in the common one.
-        await patiently(asyncio.to_thread, self._put, uri, s3_client, log=log, patience=PATIENCE_FOR_MAPPING)
+        await patiently(asyncio.to_thread, self._put, uri, client, log=log, patience=PATIENCE_FOR_MAPPING)
 
-    def _put(self, uri: str, s3_client: Any) -> None:
+    def _put(self, uri: str, client: Any) -> None:
         bucket, key = split_s3_uri(uri)
         self._file.seek(0)
-        s3_client.put_object(Bucket=bucket, Key=key, Body=self._file, ContentType="application/jsonl")
+        client.put_object(Bucket=bucket, Key=key, Body=self._file, ContentType="application/jsonl")
 
 
-def manifest_uri(staging_uri: str, batch_id: str, batch_uuid: str | None) -> str:
+def manifest_uri(
+    staging_uri: str, batch_id: str, batch_uuid: str | None, wait_until: WaitUntil = "processed"
+) -> str:
     """
     Return where the manifest of a batch goes; always the same place for the same batch.
 
     :param batch_uuid: HealthOmics may give the id of a deleted batch to a new one; the UUID lasts.
+    :param wait_until: What the batch is waited for. While its runs go on, a manifest does not lie where that
+        of their ends will be.
     """
-    return under(staging_uri, "run-batches", batch_uuid or batch_id, "runs.jsonl")
+    name = "runs.jsonl" if wait_until == "processed" else f"{wait_until}/runs.jsonl"
+    return under(staging_uri, "run-batches", batch_uuid or batch_id, name)
+
+
+def manifest_folder(uri: str) -> str:
+    """Return below which prefix a manifest is, and where failed runs were sent again also that of all."""
+    return uri[: uri.rindex("/") + 1]
 
 
 def manifest_uri_of_all(uri: str) -> str:
@@ -76,12 +84,18 @@ def manifest_uri_of_all(uri: str) -> str:
 
     :param uri: Of the last batch's own manifest.
     """
-    folder, _, name = uri.rpartition("/")
-    return f"{folder}/all-rounds/{name}"
+    folder = manifest_folder(uri)
+    return f"{folder}all-rounds/{uri.removeprefix(folder)}"
 
 
 async def write_run_manifest(
-    client: PatientClient, state: BatchState, uri: str, s3: S3Hook, log: Log, *, every_reason: bool = False
+    client: PatientClient,
+    state: BatchState,
+    uri: str,
+    s3_client: S3ClientMaker,
+    log: Log,
+    *,
+    every_reason: bool = False,
 ) -> Outcome:
     """
     Write what became of each run of an ended batch, and return how the batch ended.
@@ -89,11 +103,11 @@ async def write_run_manifest(
     :param client: Calls HealthOmics.
     :param state: The batch's state, as of its end.
     :param uri: Where the manifest goes.
-    :param s3: Writes it, in a thread.
+    :param s3_client: Makes the client that writes it; both happens in a thread.
     :param log: Gets warnings.
     :param every_reason: Whether to ask why each failed run did, and not only the first 1,000.
     """
     with closing(RunRecords()) as records:
         outcome = await collect_runs(client, state, records.add, log, every_reason=every_reason)
-        await records.put(uri, s3, log)
+        await records.put(uri, s3_client, log)
     return outcome

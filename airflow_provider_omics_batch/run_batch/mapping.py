@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,9 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
 from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remedy
+from airflow_provider_omics_batch.run_batch.logs import stream_name
 from airflow_provider_omics_batch.run_batch.records import (
+    UNDER_WAY,
     FirstFailures,
     Outcome,
     RunRecord,
@@ -139,6 +141,52 @@ async def list_statuses(client: PatientClient, batch_id: str, status: str | None
     return {run_id: found for run_id, found in statuses.items() if status in (found, None)}
 
 
+async def list_records(
+    client: PatientClient, batch_id: str, submission_status: str
+) -> AsyncIterator[RunRecord]:
+    """Yield the runs of a batch whose submission has this status, without a status of their own."""
+    async for page in client.pages(
+        "list_runs_in_batch",
+        items="runs",
+        patience=PATIENCE_FOR_DETAILS,
+        batchId=batch_id,
+        submissionStatus=submission_status,
+    ):
+        for item in page:
+            if item.get("runSettingId"):
+                yield _record(batch_id, item, _Statuses({}))
+
+
+async def list_under_way(client: PatientClient, batch_id: str) -> AsyncIterator[RunRecord]:
+    """Yield the runs of a batch that go on."""
+    statuses = await list_statuses(client, batch_id)
+    async for record in list_records(client, batch_id, "SUCCESS"):
+        if statuses.get(record["run_id"] or "") in UNDER_WAY:
+            yield record
+
+
+async def list_undeleted(client: PatientClient, batch_id: str) -> AsyncIterator[RunRecord]:
+    """Yield the runs that could not be deleted with their batch, and were not one by one since."""
+    statuses = await list_statuses(client, batch_id)
+    async for record in list_records(client, batch_id, "DELETE_FAILED"):
+        if (record["run_id"] or "") in statuses:
+            yield record
+
+
+async def list_without_record(
+    client: PatientClient, batch_id: str, statuses: Collection[str] | None = None
+) -> AsyncIterator[RunRecord]:
+    """
+    Yield the runs of a batch of which there is no record; their own ids stand for their settings.
+
+    :param statuses: Only those in one of these.
+    """
+    listed = await list_statuses(client, batch_id)
+    for run_id in (run_id for run_id, status in listed.items() if statuses is None or status in statuses):
+        item = {"runSettingId": run_id, "runId": run_id, "submissionStatus": "SUCCESS"}
+        yield _record(batch_id, item, _Statuses({}))
+
+
 class Details:
     """
     Asks why single runs failed, as long as that is allowed and they are not too many.
@@ -164,7 +212,7 @@ class Details:
             "run_status": record["run_status"],
             "reason": record["failure_reason"] or record["submission_failure_reason"],
             "message": plain(run.get("statusMessage")) or record["submission_failure_message"],
-            "log_stream": (run.get("logLocation") or {}).get("engineLogStream"),
+            "log_stream": stream_name((run.get("logLocation") or {}).get("engineLogStream")),
         }
 
     async def _failed_run(self, record: RunRecord) -> dict[str, Any]:

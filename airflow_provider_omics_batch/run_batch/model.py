@@ -9,12 +9,14 @@ when the batch is already under way.
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+import msgspec
 from botocore import __version__ as botocore_version
 from botocore.model import Shape
 
@@ -59,7 +61,20 @@ def json_bytes(value: Any) -> bytes:
 
     :raises TypeError, ValueError: JSON has no form for it (a date, NaN).
     """
-    return _encode(value).encode()
+    return msgspec.json.encode(value) if _is_plain(value) else _encode(value).encode()
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether msgspec writes a value as it is: quickly, but of NaN it makes null, of dates texts."""
+    kind = type(value)
+    if kind is dict:
+        for key, member in value.items():
+            if type(key) is not str or not (type(member) is str or _is_plain(member)):
+                return False
+        return True
+    if kind in (list, tuple):
+        return all(map(_is_plain, value))
+    return kind in (str, int, bool, type(None)) or (kind is float and math.isfinite(value))
 
 
 def check_json(members: Mapping[str, Any]) -> Sequence[Problem]:
@@ -73,11 +88,30 @@ def check_json(members: Mapping[str, Any]) -> Sequence[Problem]:
     return problems
 
 
+def numbers_as_texts(value: Any, shape: Any) -> Any:
+    """
+    Return a value with whole numbers as texts where the shape wants texts.
+
+    In a Dag that renders native objects, a template of a workflow's id makes a number.
+    """
+    if shape.type_name == "string" and type(value) is int:
+        return str(value)
+    if isinstance(value, dict) and shape.type_name == "map":
+        return {name: numbers_as_texts(member, shape.value) for name, member in value.items()}
+    if isinstance(value, dict) and shape.type_name == "structure":
+        known = shape.members
+        return {
+            name: numbers_as_texts(member, known[name]) if name in known else member
+            for name, member in value.items()
+        }
+    return value
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint at the nearest known name, or at all of them."""
     known = list(known)
     folded = {candidate.replace("_", "").lower(): candidate for candidate in known}
-    near = get_close_matches(name.replace("_", "").lower(), folded, n=1)
+    near = get_close_matches(name.replace("_", "").lower(), folded, n=1, cutoff=0.75)
     return f"did you mean {folded[near[0]]!r}?" if near else f"there are {', '.join(known)}"
 
 
@@ -90,9 +124,10 @@ def _compile_structure(shape: Any) -> Check:
             return [Problem("", f"must be an object, not {_kind(value)}")]
         problems = [Problem(name, "is missing") for name in required if name not in value]
         for name, member in value.items():
-            if name not in checks:
+            check_member = checks.get(name)
+            if check_member is None:
                 problems.append(_unknown(str(name), checks))
-            elif found := checks[name](member):
+            elif found := check_member(member):
                 problems += _below(name, found)
         return problems
 
@@ -134,8 +169,8 @@ def _compile_map(shape: Any) -> Check:
 
 def _compile_string(shape: Any) -> Check:
     least, most = _limits(shape)
-    matches = _compile_pattern(shape.metadata.get("pattern"))
     pattern, allowed = shape.metadata.get("pattern"), shape.enum
+    matches = _compile_pattern(pattern)
 
     def check(value: Any) -> Sequence[Problem]:
         if not isinstance(value, str):
@@ -144,7 +179,7 @@ def _compile_string(shape: Any) -> Check:
             return [_wrong_size(len(value), least, most, "characters")]
         if allowed and value not in allowed:
             return [Problem("", f"is {value!r}, which is none of {', '.join(allowed)}")]
-        if not matches(value):
+        if not (matches is None or matches(value)):
             return [Problem("", f"is {value!r}, which does not match {pattern}")]
         return FINE
 
@@ -175,15 +210,15 @@ def _wrong_size(size: int, least: float, most: float, unit: str) -> Problem:
     return Problem("", f"has {size} {unit}, allowed are {allowed}")
 
 
-def _compile_pattern(pattern: str | None) -> Callable[[str], object]:
+def _compile_pattern(pattern: str | None) -> Callable[[str], object] | None:
     r"""
-    Return whether a whole string matches.
+    Return what tells whether a whole string matches; nothing where any does.
 
     Python's ``re`` does not know ``\p{…}``. The model uses it in one way only: any text
     without control characters, with or without tabs and line breaks.
     """
     if pattern is None:
-        return lambda text: True
+        return None
     if r"\p{" not in pattern:
         return re.compile(pattern).fullmatch
     allowed = {char for char, escape in {"\t": r"\t", "\n": r"\n", "\r": r"\r"}.items() if escape in pattern}

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.targets import Target, work_left
 
 #: Seconds between two looks, at most: where the end is known to be far, and where it can come at any time.
 LONGEST = 300
@@ -31,10 +32,12 @@ class Pace:
 
     :param poll_interval: Seconds; the shortest time between two looks.
     :param longest: Seconds; the longest time between two looks, unless ``poll_interval`` is longer.
+    :param target: What the batch is to come to.
     """
 
     poll_interval: float
     longest: float = LONGEST
+    target: Target = "processed"
     _state: BatchState | None = field(default=None, init=False)
     _first: float = field(default=0, init=False)
     _last: float = field(default=0, init=False)
@@ -51,23 +54,23 @@ class Pace:
             self._first = now
         elif now > self._last:
             self._interval = now - self._last
-            before, left = _work_left(self._state), _work_left(state)
+            before, left = work_left(self._state, self.target), work_left(state, self.target)
             self._rates = {what: max(0, before[what] - left[what]) / self._interval for what in left}
         self._state, self._last = state, now
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until every run has ended at the present rates; ``None`` where that cannot be told yet."""
+        """Seconds until the target is reached at these rates; ``None`` where that cannot be told yet."""
         return self._slowest[0]
 
     @property
     def per_second(self) -> float:
-        """Submissions or ended runs a second, whichever takes longer to get done."""
+        """Submissions, ended runs or deletions a second, whichever takes longest to get done."""
         return self._slowest[1]
 
     @property
     def _slowest(self) -> tuple[float | None, float]:
-        left = _work_left(self._state) if self._state else {}
+        left = work_left(self._state, self.target) if self._state else {}
         times = [(work / rate, rate) for what, work in left.items() if (rate := self._rates.get(what))]
         return max(times, default=(None, 0.0))
 
@@ -79,11 +82,3 @@ class Pace:
         interval = min(max(foreseen, unforeseen), grown, self.longest)
         # Batches that were started together are not looked at together for ever.
         return max(self.poll_interval, interval * random.uniform(1 - JITTER, 1))  # noqa: S311
-
-
-def _work_left(state: BatchState) -> dict[str, int]:
-    done = state.submissions.successful + state.submissions.failed
-    return {
-        "submissions": max(0, state.total - done),
-        "runs": max(0, state.total - state.submissions.failed - state.runs.ended),
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from airflow_provider_omics_batch.run_batch.states import PROCESSED, BatchState
+from airflow_provider_omics_batch.run_batch.targets import Target, WaitUntil
 
 
 def allowed_failures(max_failed_runs: float, total: int) -> int:
@@ -35,19 +36,32 @@ def check_max_failed_runs(max_failed_runs: object) -> None:
     )
 
 
-def losses(state: BatchState) -> dict[str, int]:
-    """Return how many runs of a batch went wrong until now, by what happened to them."""
+def losses(state: BatchState, target: Target = "processed") -> dict[str, int]:
+    """
+    Return how many runs of a batch went wrong until now, by what happened to them.
+
+    :param target: What the batch is to come to. Where it only has to be submitted, what becomes of a run
+        afterwards is not its matter.
+    """
+    lost = {"could not be submitted": state.submissions.failed}
+    if target == "submitted":
+        return lost
     return {
-        "could not be submitted": state.submissions.failed,
+        **lost,
         "failed": state.runs.failed,
         "were cancelled": state.runs.cancelled,
         "were deleted": state.runs.deleted,
     }
 
 
-def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence[str] = ()) -> str | None:
+def objection(
+    state: BatchState,
+    max_failed_runs: float = 0,
+    batch_ids: Sequence[str] = (),
+    target: WaitUntil = "processed",
+) -> str | None:
     """
-    Return why an ended batch does not count as a success, or ``None`` where it does.
+    Return why what a batch has come to does not count as a success, or ``None`` where it does.
 
     ``PROCESSED`` says that every run has come to an end, not that it was a good one.
 
@@ -55,11 +69,12 @@ def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence
     :param max_failed_runs: How many failed submissions, failed and cancelled runs are borne together:
         an int, or a float as a fraction of all runs.
     :param batch_ids: All batches, where there are more.
+    :param target: What it was to come to. Where that is to be submitted, only failed submissions count.
     """
     whose = f"its {state.total:,} runs"
     if len(batch_ids) > 1:
         whose = f"the {state.total:,} runs of batches {', '.join(batch_ids[:-1])} and {batch_ids[-1]}"
-    if state.status != PROCESSED:
+    if state.status != PROCESSED and not (target == "submitted" and state.all_submitted):
         reason = f": {state.failure_reason}" if state.failure_reason else ""
         under_way = state.runs.under_way
         unstarted = {"are under way": under_way, "were not started": state.unaccounted - under_way}
@@ -68,20 +83,23 @@ def objection(state: BatchState, max_failed_runs: float = 0, batch_ids: Sequence
         return f"Run batch {state.batch_id} is {state.status}{reason}{counts}"
     if not state.total:
         return (
-            f"Run batch {state.batch_id} was processed, but HealthOmics does not tell what became of its runs"
+            f"Run batch {state.batch_id} was {target}, but HealthOmics does not tell what became of its runs"
         )
-    unaccounted = {
-        "are under way still": state.runs.under_way,
-        "are not accounted for": state.unaccounted - state.runs.under_way,
-    }
-    lost = {**losses(state), **unaccounted}
+    lost = {**losses(state, target), **_unaccounted(state, target)}
     count, allowed = sum(lost.values()), allowed_failures(max_failed_runs, state.total)
     if count <= allowed:
         return None
     return (
-        f"Run batch {state.batch_id} was processed, but of {whose}, {_listed(lost)}; "
+        f"Run batch {state.batch_id} was {target}, but of {whose}, {_listed(lost)}; "
         f"max_failed_runs={max_failed_runs!r} allows {allowed:,}"
     )
+
+
+def _unaccounted(state: BatchState, target: WaitUntil) -> dict[str, int]:
+    if target == "submitted":
+        return {"are not accounted for": max(0, state.total - state.submissions.attempted)}
+    under_way = state.runs.under_way
+    return {"are under way still": under_way, "are not accounted for": state.unaccounted - under_way}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from airflow_provider_omics_batch.run_batch.pace import Pace
 from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.targets import work_left
 
 BAR_WIDTH = 20
 
@@ -19,7 +20,7 @@ def progress_line(state: BatchState, pace: Pace) -> str:
     head = f"Run batch {state.batch_id} {state.status}"
     if not state.total:
         return head
-    share = min(1.0, (state.runs.ended + state.submissions.failed) / state.total)
+    share = 1 - min(1.0, max(work_left(state, pace.target).values()) / state.total)
     line = f"{head} {_bar(share)} {share:4.0%} of {state.total:,} runs: {', '.join(_counts(state))}"
     if state.ended or not pace.seconds_left:
         return line
@@ -28,13 +29,16 @@ def progress_line(state: BatchState, pace: Pace) -> str:
 
 def _counts(state: BatchState) -> Iterator[str]:
     submissions, runs = state.submissions, asdict(state.runs)
-    if submissions.successful + submissions.failed < state.total:
+    missing = state.total - submissions.successful - submissions.failed
+    if missing > 0 and not state.ended:
         yield f"{submissions.successful:,} submitted"
     for status in _ORDER:
         if runs[status]:
             yield f"{runs[status]:,} {status}"
     if submissions.failed:
         yield f"{submissions.failed:,} could not be submitted"
+    if missing > 0 and state.ended:
+        yield f"{missing:,} never submitted"
 
 
 def duration(seconds: float) -> str:

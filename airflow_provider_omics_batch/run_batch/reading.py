@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics_batch.run_batch.faults import code_of
 from airflow_provider_omics_batch.run_batch.limits import max_map_length
 from airflow_provider_omics_batch.run_batch.records import RunRecord, was_submitted
-from airflow_provider_omics_batch.run_batch.staging import split_s3_uri
+from airflow_provider_omics_batch.run_batch.s3 import s3_client, s3_params, split_s3_uri
 
 #: https://docs.aws.amazon.com/omics/latest/api/API_RunListItem.html
 RUN_STATUSES = ("PENDING", "STARTING", "RUNNING", "STOPPING", "COMPLETED", "DELETED", "CANCELLED", "FAILED")
@@ -71,7 +71,7 @@ def read_run_manifest(
         *_only("run_status", run_status, RUN_STATUSES),
         *_only("submission_status", submission_status, SUBMISSION_STATUSES),
     ]
-    hook_params = _hook_params(aws_conn_id, region_name, verify, botocore_config)
+    hook_params = s3_params(aws_conn_id, region_name, verify, botocore_config)
     return (record for record in _records(uri, hook_params) if all(is_wanted(record) for is_wanted in wanted))
 
 
@@ -99,7 +99,7 @@ def chunk_run_manifest(
     :param botocore_config: Configuration of the client; takes the place of the connection's own.
     :raises ValueError: ``size`` is below 1, or it is no URI of S3.
     """
-    with _on_disk(uri, _hook_params(aws_conn_id, region_name, verify, botocore_config)) as (file, etag):
+    with _on_disk(uri, s3_params(aws_conn_id, region_name, verify, botocore_config)) as (file, etag):
         starts = array("Q", [0])
         for line in file:
             starts.append(starts[-1] + len(line))
@@ -173,13 +173,11 @@ def _records(uri: str, hook_params: dict[str, Any]) -> Iterator[RunRecord]:
 @contextmanager
 def _on_disk(uri: str, hook_params: dict[str, Any]) -> Iterator[tuple[IO[bytes], str]]:
     """Lend a manifest, or a piece of it, as a file, and tell the ETag of the whole."""
-    # Not needed by those who only cut run ids into pieces, and not cheap.
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
+    split_s3_uri(uri)
     piece = _PIECE.search(uri)
     bucket, key = split_s3_uri(_PIECE.sub("", uri))
     part = {"Range": piece["range"], "IfMatch": piece["etag"]} if piece else {}
-    s3: Any = S3Hook(**hook_params).conn
+    s3 = s3_client(**hook_params)
     with tempfile.TemporaryFile() as file:
         answer = _get_object(s3, Bucket=bucket, Key=key, **part)
         with closing(answer["Body"]) as body:
@@ -198,17 +196,3 @@ def _get_object(s3: Any, **request: str) -> Any:
             f"The manifest s3://{request['Bucket']}/{request['Key']} has been written again since it was cut "
             "into pieces; run the task again that called chunk_run_manifest"
         ) from error
-
-
-def _hook_params(
-    aws_conn_id: str | None,
-    region_name: str | None,
-    verify: bool | str | None,
-    botocore_config: dict[str, Any] | None,
-) -> dict[str, Any]:
-    return {
-        "aws_conn_id": aws_conn_id,
-        "region_name": region_name,
-        "verify": verify,
-        "config": botocore_config,
-    }

@@ -60,6 +60,8 @@ class Outcome:
             "total": state.total,
             "submissions": asdict(state.submissions),
             "runs": asdict(state.runs),
+            "cancellations": asdict(state.cancellations),
+            "deletions": asdict(state.deletions),
             "failure_reason": state.failure_reason,
             "failures": self.failures,
             "manifest_uri": manifest_uri,
@@ -69,6 +71,19 @@ class Outcome:
 def was_submitted(record: RunRecord) -> bool:
     """Return whether there is a run for this run setting."""
     return bool(record["run_id"]) and record["submission_status"] != "FAILED"
+
+
+class FirstNames:
+    """How many runs there are of a kind, the first ones by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.names: list[str] = []
+
+    def add(self, record: RunRecord) -> None:
+        self.count += 1
+        if len(self.names) < SHOWN_FAILURES:
+            self.names.append(f"{record['run_setting_id']} (run {record['run_id']})")
 
 
 class FirstFailures:
@@ -132,12 +147,10 @@ class RunIds:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.seen = 0
         self._run_ids: dict[str, str] = {}
         self._bytes_left = max_bytes
 
     def add(self, record: RunRecord) -> None:
-        self.seen += 1
         if record["run_id"] and was_submitted(record) and self._bytes_left >= 0:
             self._run_ids[record["run_setting_id"]] = record["run_id"]
             self._bytes_left -= len(json_bytes({record["run_setting_id"]: record["run_id"]}))

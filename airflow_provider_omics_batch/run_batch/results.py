@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import ClientError
-
 from airflow_provider_omics_batch.run_batch.client import Log, PatientClient
-from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of
-from airflow_provider_omics_batch.run_batch.look import first_look, look
+from airflow_provider_omics_batch.run_batch.faults import FAULTS
+from airflow_provider_omics_batch.run_batch.look import look_or_gone
 from airflow_provider_omics_batch.run_batch.manifest import RunRecords
 from airflow_provider_omics_batch.run_batch.mapping import Details, collect_runs
 from airflow_provider_omics_batch.run_batch.records import (
@@ -53,16 +51,9 @@ async def ended_batch(
 
     :param may_be_new: Whether it may have been submitted so lately that HealthOmics does not know it yet.
     """
-    ask = first_look if may_be_new else look
-    try:
-        state = await ask(client, batch.batch_id, batch.submitted)
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
-        why = "HealthOmics has no record of it any more"
-        state = BatchState(batch.batch_id, GONE, total=batch.submitted, failure_reason=why)
-    # Runs of a batch that was broken off may have ended since its manifest was written.
-    still_true = state.status in (PROCESSED, GONE)
+    state = await look_or_gone(client, batch.batch_id, batch.submitted, may_be_new=may_be_new)
+    # Runs that were under way may have ended since the manifest was written.
+    still_true = state.status == GONE or (state.status == PROCESSED and batch.wait_until == "processed")
     return EndedBatch(Outcome(state), batch.manifest_uri if still_true else None)
 
 

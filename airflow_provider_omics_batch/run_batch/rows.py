@@ -16,8 +16,12 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import IO, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.faults import code_of
 from airflow_provider_omics_batch.run_batch.model import did_you_mean
+from airflow_provider_omics_batch.run_batch.s3 import S3ClientMaker, downloaded, split_s3_uri
 
 #: A row by its column names.
 Row = Mapping[str, Any]
@@ -35,8 +39,10 @@ class BadRow(NamedTuple):
 #: A row's number in the file, as a spreadsheet counts (the header is row 1), and the row.
 NumberedRow = tuple[int, Row | BadRow]
 
-#: What is held of a sheet in S3, whose filesystem would read 50 MB ahead.
+#: What is held of a sheet in an object store, whose filesystem may read 50 MB ahead.
 _BLOCK_BYTES = 2**20
+
+_NOT_THERE = frozenset({"404", "NoSuchBucket", "NoSuchKey"})
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -51,21 +57,25 @@ _NO_TEXT = BadRow(
 )
 
 
-def read_rows(uri: str, columns: set[str], aws_conn_id: str | None) -> Iterator[NumberedRow]:
+def read_rows(uri: str, columns: set[str], s3_client: S3ClientMaker) -> Iterator[NumberedRow]:
     """
     Yield the number of each row that is not blank with the row, or with what is wrong with it.
 
     :param columns: Those that a sheet with a header must have; its other ones are left out.
-    :param aws_conn_id: The connection by which a sheet in S3 is read.
+    :param s3_client: Makes the client by which a sheet in S3 is read.
     :raises RunSettingsError: The sheet as a whole is of no use.
     """
     read, number = _reader(uri), 0
     try:
-        with _open(uri, aws_conn_id) as text:
+        with _open(uri, s3_client) as text:
             for number, row in read(text, columns):
                 yield number, row
     except FileNotFoundError:
         raise RunSettingsError(f"There is no sample sheet at {uri}") from None
+    except ClientError as error:
+        if code_of(error) in _NOT_THERE:
+            raise RunSettingsError(f"There is no sample sheet at {uri}") from None
+        raise RunSettingsError(f"Sample sheet {uri}: {error}") from error
     except (_BadSheetError, EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
         if not number:
             raise RunSettingsError(f"Sample sheet {uri}: {error}") from error
@@ -94,12 +104,22 @@ class _Raw(io.RawIOBase):
 
 
 @contextmanager
-def _open(uri: str, aws_conn_id: str | None) -> Iterator[IO[str]]:
+def _open_binary(uri: str, s3_client: S3ClientMaker) -> Iterator[Any]:
+    """Lend a sheet, one in S3 as a copy on the disk: s3fs takes more memory and time than all else."""
+    if uri.startswith("s3://") and "@" not in split_s3_uri(uri)[0]:
+        with downloaded(s3_client(), uri) as file:
+            yield file
+            return
     # Behind it is fsspec with a filesystem for each kind of storage, which no Dag needs to be parsed.
     from airflow.sdk import ObjectStoragePath
 
-    path = ObjectStoragePath(uri, conn_id=aws_conn_id if uri.startswith("s3://") else None)
-    with path.open("rb", block_size=_BLOCK_BYTES) as raw:
+    with ObjectStoragePath(uri).open("rb", block_size=_BLOCK_BYTES) as file:
+        yield file
+
+
+@contextmanager
+def _open(uri: str, s3_client: S3ClientMaker) -> Iterator[IO[str]]:
+    with _open_binary(uri, s3_client) as raw:
         data = io.BufferedReader(_Raw(raw))
         if uri.endswith(".gz"):
             data = io.BufferedReader(_Raw(gzip.GzipFile(fileobj=data)))

@@ -20,8 +20,10 @@ from airflow_provider_omics_batch.run_batch.model import (
     compile_check,
     did_you_mean,
     json_bytes,
+    numbers_as_texts,
 )
 from airflow_provider_omics_batch.run_batch.rows import BadRow
+from airflow_provider_omics_batch.run_batch.s3 import S3ClientMaker, s3_client
 from airflow_provider_omics_batch.run_batch.sheets import SampleSheet
 
 RunSetting = dict[str, Any]
@@ -42,7 +44,7 @@ class Once:
         if self._read:
             raise RunSettingsError(
                 "batch_run_settings can be read only once, as any generator; "
-                "give a list or a SampleSheet to have failed runs sent again"
+                "give a list or a SampleSheet, or use @task.start_run_batch, to have failed runs sent again"
             )
         self._read = True
         return iter(self._items)
@@ -80,16 +82,16 @@ _S3_OBJECT = re.compile(r"s3://[^/]+/.{1,740}$")
 _UNION = ("inlineSettings", "s3UriSettings")
 
 
-def run_settings_of(given: Any, aws_conn_id: str | None = None) -> GivenSettings:
+def run_settings_of(given: Any, s3_client: S3ClientMaker = s3_client) -> GivenSettings:
     """
     Return the run settings out of whatever an author may give as such.
 
     :param given: ``{"inlineSettings": […]}``, an iterable of run settings, or a sample sheet.
-    :param aws_conn_id: The connection by which a sheet in S3 is read.
+    :param s3_client: Makes the client by which a sheet in S3 is read.
     :raises RunSettingsError: It is nothing of the kind.
     """
     if isinstance(given, SampleSheet):
-        return GivenSettings("row", given.run_settings(aws_conn_id))
+        return GivenSettings("row", given.run_settings(s3_client))
     if isinstance(given, Mapping):
         given = given["inlineSettings"]
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
@@ -138,6 +140,17 @@ def merged(default: Mapping[str, Any], setting: Mapping[str, Any]) -> RunSetting
         if name in setting
     }
     return {**default, **setting, **by_key}
+
+
+def request_members(service_model: ServiceModel, **given: Any) -> dict[str, Any]:
+    """
+    Return the members of a request, with texts where a template of native objects has made numbers of ids.
+
+    :param service_model: The model of the installed botocore.
+    :param given: By their names in the API, but in snake_case.
+    """
+    shapes = service_model.shape_for("StartRunBatchRequest").members
+    return {name: numbers_as_texts(value, shapes[_camel_case(name)]) for name, value in given.items()}
 
 
 class RequestChecker:
@@ -190,7 +203,7 @@ class RequestChecker:
             for number, _ in islice(numbered, 1)
         )
         complaints.raise_any(*too_many)
-        if not complaints.first_numbers:
+        if complaints.nothing_was_right:
             raise RunSettingsError("There is nothing to run: batch_run_settings is empty")
 
     def _compile_check(

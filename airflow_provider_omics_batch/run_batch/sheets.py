@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from airflow_provider_omics_batch.run_batch.limits import MAX_RUNS
 from airflow_provider_omics_batch.run_batch.model import did_you_mean
 from airflow_provider_omics_batch.run_batch.parts import divide, part_of
 from airflow_provider_omics_batch.run_batch.rows import BadRow, Row, read_rows
+from airflow_provider_omics_batch.run_batch.s3 import S3ClientMaker, s3_client, s3_params
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -82,7 +84,13 @@ class SampleSheet:
         return replace(self, **rendered)
 
     def split(
-        self, *, max_runs: int = MAX_RUNS, aws_conn_id: str | None = "aws_default"
+        self,
+        *,
+        max_runs: int = MAX_RUNS,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
     ) -> list[SampleSheet]:
         """
         Return the sheet in parts that are small enough for a batch each, a single one if it is small itself.
@@ -96,27 +104,34 @@ class SampleSheet:
 
         :param max_runs: How many runs a part has at most.
         :param aws_conn_id: The connection by which a sheet in S3 is read.
+        :param region_name: Region of the connection's client.
+        :param verify: Whether, or with which CA bundle, to verify certificates.
+        :param botocore_config: Configuration of the client; takes the place of the connection's own.
         :raises RunSettingsError: With the bad rows, and the ids that are not unique in the whole sheet; or
             there would be more parts than Airflow maps over (``[core] max_map_length``).
         """
         if self.parts > 1:
             raise ValueError(f"This is part {self.part} of {self.parts}; split the whole sheet instead")
-        parts, used = divide(self.run_settings(aws_conn_id), max_runs)
+        params = s3_params(aws_conn_id, region_name, verify, botocore_config)
+        rows = self.run_settings(partial(s3_client, **params))
+        parts, used = divide(rows, max_runs)
         return [replace(self, part=part, parts=parts) for part in used]
 
-    def run_settings(self, aws_conn_id: str | None = None) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
+    def run_settings(
+        self, s3_client: S3ClientMaker = s3_client
+    ) -> Iterator[tuple[int, dict[str, Any] | BadRow]]:
         """
         Yield the number of each row with its run setting, or with what is wrong with the row.
 
         Of a part, only its own rows; and the bad ones, of which nobody can tell whose they are.
 
-        :param aws_conn_id: The connection by which a sheet in S3 is read.
+        :param s3_client: Makes the client by which a sheet in S3 is read; by default that of ``aws_default``.
         :raises RunSettingsError: The sheet as a whole is of no use: it is not there, is empty, cannot be
             read as its name promises, or lacks a column that a template names.
         """
         members = {member: template for member, template in self._members().items() if template is not None}
         fill, number = _compile_members(members), 0
-        for number, row in read_rows(str(self.uri), _columns(members), aws_conn_id):
+        for number, row in read_rows(str(self.uri), _columns(members), s3_client):
             if isinstance(row, BadRow):
                 yield number, row
                 continue

@@ -8,14 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import IO, Any, NamedTuple
 
-from boto3.s3.transfer import TransferConfig, create_transfer_manager
-from botocore.exceptions import ClientError
-
 from airflow_provider_omics_batch.exceptions import RunSettingsError
-
-#: For flat memory: parts are sent straight from the file, few at a time, and not by the CRT, which takes
-#: what it pleases.
-_TRANSFER = TransferConfig(max_concurrency=2, preferred_transfer_client="classic")
+from airflow_provider_omics_batch.run_batch.s3 import exists, split_s3_uri, under, upload
 
 
 class Staged(NamedTuple):
@@ -24,18 +18,6 @@ class Staged(NamedTuple):
     uri: str
     total: int
     digest: str
-
-
-def split_s3_uri(uri: str) -> tuple[str, str]:
-    """
-    Return bucket and key (or prefix) of ``s3://bucket/key``.
-
-    :raises ValueError: It is no S3 URI.
-    """
-    bucket, _, key = str(uri).removeprefix("s3://").partition("/")
-    if not str(uri).startswith("s3://") or not bucket:
-        raise ValueError(f"{uri!r} is not of the form s3://bucket/key")
-    return bucket, key
 
 
 def check_staging_uri(uri: str) -> None:
@@ -48,11 +30,6 @@ def check_staging_uri(uri: str) -> None:
         split_s3_uri(uri)
     except ValueError as error:
         raise RunSettingsError(f"staging_uri: {error}") from error
-
-
-def under(staging_uri: str, *names: str) -> str:
-    """Return the URI of an object below the staging place."""
-    return "/".join((staging_uri.rstrip("/"), *names))
 
 
 def stage_settings(settings: Iterable[bytes], staging_uri: str, s3_client: Any) -> Staged:
@@ -70,10 +47,9 @@ def stage_settings(settings: Iterable[bytes], staging_uri: str, s3_client: Any) 
     with tempfile.NamedTemporaryFile() as file:
         digest, total = write_json_array(settings, file)
         uri = under(staging_uri, "run-settings", f"{digest}.json")
-        bucket, key = split_s3_uri(uri)
-        if not _exists(s3_client, bucket, key):
+        if not exists(s3_client, uri):
             file.flush()
-            _upload(file.name, bucket, key, s3_client)
+            upload(s3_client, file.name, uri, "application/json")
     return Staged(uri, total, digest)
 
 
@@ -106,19 +82,3 @@ def read_json_array(uri: str, s3_client: Any) -> Iterator[Any]:
             yield from ijson.items(body, "item", use_float=True)
         except JSONError as error:
             raise RunSettingsError(f"{uri} is no JSON array of run settings: {error}") from error
-
-
-def _upload(name: str, bucket: str, key: str, s3_client: Any) -> None:
-    with create_transfer_manager(s3_client, _TRANSFER) as manager:
-        manager.upload(name, bucket, key, extra_args={"ContentType": "application/json"}).result()
-
-
-def _exists(s3_client: Any, bucket: str, key: str) -> bool:
-    try:
-        s3_client.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        # Without s3:ListBucket, S3 answers 403 for an object that is not there.
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
-            return False
-        raise
-    return True

@@ -39,6 +39,18 @@ class Submissions:
 
 
 @dataclass(frozen=True)
+class Attempts:
+    """For how many runs HealthOmics has tried to do what was asked for their batch, like cancelling them."""
+
+    successful: int = 0
+    failed: int = 0
+
+    @classmethod
+    def from_response(cls, counts: Mapping[str, Any], verb: str) -> Attempts:
+        return cls(**{name: _count(counts, f"{name}{verb}SubmissionCount") for name in cls.__annotations__})
+
+
+@dataclass(frozen=True)
 class Runs:
     """How many of the submitted runs are in which status."""
 
@@ -71,6 +83,9 @@ class BatchState:
 
     :param total: Runs in the batch; 0 as long as HealthOmics has not counted them.
     :param failure_reason: Why the batch itself failed, where it did.
+    :param cancellations: Of its runs, where the batch was cancelled.
+    :param deletions: Of its runs, where they were deleted.
+    :param output_uri: Where the runs put their outputs that have no place of their own.
     """
 
     batch_id: str
@@ -79,6 +94,11 @@ class BatchState:
     submissions: Submissions = Submissions()
     runs: Runs = Runs()
     failure_reason: str | None = None
+    cancellations: Attempts = Attempts()
+    deletions: Attempts = Attempts()
+    arn: str | None = None
+    uuid: str | None = None
+    output_uri: str | None = None
 
     @classmethod
     def from_response(cls, batch_id: str, response: Mapping[str, Any], submitted: int = 0) -> BatchState:
@@ -88,7 +108,8 @@ class BatchState:
         :param submitted: Runs that were submitted, for an answer that has no total, or counts fewer by now.
         :raises KeyError: The answer has no status, so it is no answer.
         """
-        submissions = Submissions.from_response(response.get("submissionSummary") or {})
+        counts = response.get("submissionSummary") or {}
+        submissions = Submissions.from_response(counts)
         counted = max(response.get("totalRuns") or 0, sum(asdict(submissions).values()))
         return cls(
             batch_id=batch_id,
@@ -97,11 +118,22 @@ class BatchState:
             submissions=submissions,
             runs=Runs.from_response(response.get("runSummary") or {}),
             failure_reason=plain(response.get("failureReason")),
+            cancellations=Attempts.from_response(counts, "Cancel"),
+            deletions=Attempts.from_response(counts, "Delete"),
+            arn=response.get("arn"),
+            uuid=response.get("uuid"),
+            output_uri=(response.get("defaultRunSetting") or {}).get("outputUri"),
         )
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def all_submitted(self) -> bool:
+        """Whether every submission has been tried, and nobody has asked to undo them."""
+        tried = bool(self.total) and self.submissions.attempted >= self.total
+        return tried and not self.submissions.pending and not self.ended and self.status != "STOPPING"
 
     @property
     def unaccounted(self) -> int:

@@ -14,6 +14,7 @@ from botocore.model import ServiceModel
 from airflow_provider_omics_batch.exceptions import RunSettingsError
 from airflow_provider_omics_batch.run_batch.identity import digest_of
 from airflow_provider_omics_batch.run_batch.limits import MAX_INLINE_RUNS
+from airflow_provider_omics_batch.run_batch.s3 import S3ClientMaker
 from airflow_provider_omics_batch.run_batch.settings import (
     CheckedSetting,
     GivenSettings,
@@ -36,11 +37,13 @@ class Prepared(NamedTuple):
     """
     Run settings that are ready to be sent.
 
-    :param union: What the request takes as run settings.
+    :param members: What else the request takes, by the names that the hook has for it.
+    :param union: What it takes as run settings.
     :param total: How many these are; ``None`` where the author has staged them.
     :param digest: Of the whole request but its id.
     """
 
+    members: Mapping[str, Any]
     union: dict[str, Any]
     total: int | None
     digest: str
@@ -55,16 +58,14 @@ class Submission:
     :param members: The request's members but the run settings, by the names that the hook has for them.
     :param batch_run_settings: The run settings, in any of the forms that authors may give them.
     :param staging_uri: ``s3://bucket/prefix/`` for run settings that do not fit into the request.
-    :param aws_conn_id: The connection by which a sample sheet in S3 is read.
-    :param s3_client: Makes a client, where settings have to be staged or are staged already.
+    :param s3_client: Makes a client, where a sample sheet or settings are in S3 or go there.
     """
 
     service_model: ServiceModel
     members: Mapping[str, Any]
     batch_run_settings: Any
     staging_uri: str | None
-    aws_conn_id: str | None
-    s3_client: Callable[[], Any]
+    s3_client: S3ClientMaker
 
     def prepare(self) -> Prepared:
         """
@@ -74,7 +75,7 @@ class Submission:
         """
         settings = self._checked()
         if isinstance(settings, str):
-            return Prepared({"s3UriSettings": settings}, None, self._digest(settings))
+            return Prepared(self.members, {"s3UriSettings": settings}, None, self._digest(settings))
         return self._prepared(settings)
 
     def prepare_rest(self, is_wanted: Callable[[object], bool]) -> Prepared:
@@ -89,7 +90,7 @@ class Submission:
             given: Any = read_json_array(uri, self.s3_client())
         else:
             given = self.batch_run_settings
-        noun, numbered = run_settings_of(given, self.aws_conn_id)
+        noun, numbered = run_settings_of(given, self.s3_client)
         wanted = (
             one for one in numbered if isinstance(one[1], dict) and is_wanted(one[1].get("runSettingId"))
         )
@@ -144,18 +145,19 @@ class Submission:
         checker = self._checker()
         if uri := staged_by_author(self.batch_run_settings):
             return uri
-        given = run_settings_of(self.batch_run_settings, self.aws_conn_id)
+        given = run_settings_of(self.batch_run_settings, self.s3_client)
         return checker.checked(given, self._default_parameters)
 
     def _prepared(self, settings: Iterator[CheckedSetting]) -> Prepared:
         first = list(islice(settings, MAX_INLINE_RUNS + 1))
         if len(first) > MAX_INLINE_RUNS:
             staged = self._stage(chain(first, settings))
-            return Prepared({"s3UriSettings": staged.uri}, staged.total, self._digest(staged.digest))
+            union = {"s3UriSettings": staged.uri}
+            return Prepared(self.members, union, staged.total, self._digest(staged.digest))
         with Path(os.devnull).open("wb") as nowhere:
             content, total = write_json_array(_as_json(first), nowhere)
         inline = [setting for setting, _ in first]
-        return Prepared({"inlineSettings": inline}, total, self._digest(content))
+        return Prepared(self.members, {"inlineSettings": inline}, total, self._digest(content))
 
     def _digest(self, content: str) -> str:
         request = {name: value for name, value in self.members.items() if name != "request_id"}

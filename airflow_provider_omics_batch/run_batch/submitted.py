@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from airflow_provider_omics_batch.run_batch.targets import WaitUntil
+
 
 @dataclass(frozen=True, kw_only=True)
 class SubmittedBatch:
@@ -18,6 +20,7 @@ class SubmittedBatch:
     :param round_number: 0 for the first batch of a try, 1 for the first in which failed runs are sent again.
     :param may_fail: How many of its runs may go wrong: an int, or a float as a fraction of all runs.
     :param resumed: Whether a retry has found it while it was being cancelled.
+    :param wait_until: What its task waits for; its manifest is of that moment.
     :param manifest_uri: Where the manifest of this batch alone goes, if there is to be one.
     """
 
@@ -33,6 +36,7 @@ class SubmittedBatch:
     round_number: int = 0
     may_fail: float = 0
     resumed: bool = False
+    wait_until: WaitUntil = "processed"
     manifest_uri: str | None = None
 
     @classmethod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_omics_batch.hooks.shared import shared_client
@@ -19,6 +19,8 @@ from airflow_provider_omics_batch.run_batch.faults import FAULTS, remedy
 from airflow_provider_omics_batch.run_batch.manifest import write_run_manifest
 from airflow_provider_omics_batch.run_batch.records import Outcome
 from airflow_provider_omics_batch.run_batch.rounds import RetryFailed
+from airflow_provider_omics_batch.run_batch.s3 import s3_client
+from airflow_provider_omics_batch.run_batch.targets import Target
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
 from airflow_provider_omics_batch.triggers.ownership import is_still_deferred_on, uninterrupted
 
@@ -32,18 +34,23 @@ CANCEL_SECONDS = 600
 
 class RunBatchTrigger(BaseTrigger):
     """
-    Fires when a run batch has ended, however it has, once its manifest is written; or at a deadline.
+    Fires when a run batch has come to what it is waited for and its manifest is written, or at a deadline.
 
-    It submits nothing. It reads, it writes the same content to the same place, and cancels a batch at
+    A batch that has ended in another way is not waited for any longer. The trigger submits nothing. It
+    reads, it writes to the same place, the same content once the batch has ended, and cancels batches at
     most that it was told to cancel, so that it may run twice, and start again from its arguments at any
     time. These are stored as clear text; there are no secrets among them.
 
     :param batch_id: The batch to wait for.
     :param manifest_uri: Where the runs' records go, as ``s3://…``; ``None`` for no manifest.
     :param poll_interval: Seconds; the shortest time between two looks. It grows with the work that is left.
+    :param wait_until: What the batch is waited for: ``"processed"``, ``"submitted"`` (every submission has
+        been tried) or ``"runs_deleted"``.
     :param submitted: Runs that were submitted, should HealthOmics not tell how many there are.
     :param deadline: When to give up waiting, in seconds since the epoch; ``None`` for never.
     :param cancel_on_kill: Whether to cancel the batch when a person ends the task (Airflow 3.3 or newer).
+    :param earlier_batch_ids: Batches of the same task that may go on beside this one, and are cancelled with
+        it then.
     :param fail_fast_beyond: Cancel the batch when more runs have gone wrong than that: an int, or a float
         as a fraction of all runs; ``None`` for never.
     :param retry_failed: The failed runs that another round will send again, and that ``fail_fast_beyond``
@@ -62,9 +69,11 @@ class RunBatchTrigger(BaseTrigger):
         batch_id: str,
         manifest_uri: str | None = None,
         poll_interval: float = 30,
+        wait_until: Target = "processed",
         submitted: int = 0,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
+        earlier_batch_ids: Sequence[str] = (),
         fail_fast_beyond: float | None = None,
         retry_failed: RetryFailed | None = None,
         every_reason: bool = False,
@@ -77,9 +86,11 @@ class RunBatchTrigger(BaseTrigger):
         self.batch_id = batch_id
         self.manifest_uri = manifest_uri
         self.poll_interval = poll_interval
+        self.wait_until = wait_until
         self.submitted = submitted
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.earlier_batch_ids = list(earlier_batch_ids)
         self.fail_fast_beyond = fail_fast_beyond
         self.retry_failed = retry_failed
         self.every_reason = every_reason
@@ -94,9 +105,11 @@ class RunBatchTrigger(BaseTrigger):
             "batch_id": self.batch_id,
             "manifest_uri": self.manifest_uri,
             "poll_interval": self.poll_interval,
+            "wait_until": self.wait_until,
             "submitted": self.submitted,
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
+            "earlier_batch_ids": self.earlier_batch_ids,
             "fail_fast_beyond": self.fail_fast_beyond,
             "retry_failed": self.retry_failed,
             "every_reason": self.every_reason,
@@ -117,7 +130,7 @@ class RunBatchTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncGenerator[TriggerEvent, None]:
-        """Yield one event: how the batch ended, or why AWS does not tell."""
+        """Yield one event: what the batch has come to, or why AWS does not tell."""
         async with shared_client(**self.hook_params) as shared:
             try:
                 event = await self._watch(PatientClient(shared, self.log))
@@ -136,13 +149,18 @@ class RunBatchTrigger(BaseTrigger):
             return
         async with shared_client(**self.hook_params) as shared:
             client = PatientClient(shared, self.log)
-            await cancel_run_batch(client, self.batch_id, self.log, patience=CANCEL_SECONDS)
+            await asyncio.gather(
+                *(
+                    cancel_run_batch(client, batch_id, self.log, patience=CANCEL_SECONDS)
+                    for batch_id in (self.batch_id, *self.earlier_batch_ids)
+                )
+            )
 
     @property
     def _fail_fast(self) -> FailFast | None:
         if self.fail_fast_beyond is None:
             return None
-        return FailFast(self.fail_fast_beyond, self.retry_failed)
+        return FailFast(self.fail_fast_beyond, self.retry_failed, self.wait_until)
 
     async def _watch(self, client: PatientClient) -> dict[str, Any]:
         try:
@@ -153,6 +171,7 @@ class RunBatchTrigger(BaseTrigger):
                     poll_interval=self.poll_interval,
                     log=self.log,
                     submitted=self.submitted,
+                    target=self.wait_until,
                     fail_fast=self._fail_fast,
                 )
         except TimeoutError:
@@ -160,9 +179,13 @@ class RunBatchTrigger(BaseTrigger):
         if self.manifest_uri is None:
             return ended(Outcome(state))
         try:
-            s3 = S3Hook(**self.hook_params)
             outcome = await write_run_manifest(
-                client, state, self.manifest_uri, s3, self.log, every_reason=self.every_reason
+                client,
+                state,
+                self.manifest_uri,
+                partial(s3_client, **self.hook_params),
+                self.log,
+                every_reason=self.every_reason,
             )
         except FAULTS as error:
             # A batch that has been paid for does not fail for want of a list.

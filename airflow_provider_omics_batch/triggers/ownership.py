@@ -40,21 +40,39 @@ async def was_killed(task_instance: Any) -> bool:
         return False
 
 
+#: Seconds that a task which was started anew is given to say which batch it has: more in all than Airflow
+#: gives it to read its Dag (30).
+PAUSES = (0.5, 1, 2, 4, 8, 16, 32)
+
+
 async def is_still_deferred_on(batch_id: str, task_instance: Any) -> bool:
     """
     Return whether a task instance waits for this very batch, so that nobody has killed it.
 
     A task that was cleared may wait again already, for a batch of its next try: hence the look at the
-    ``batch_id`` that the operator has pushed before it deferred.
+    ``batch_id`` that the operator has pushed before it deferred. While a try starts, that is still the one of
+    the try before, and then none, until its worker has read the Dag.
 
     :param batch_id: The batch that the trigger watches.
     :param task_instance: The trigger's own.
     """
-    state, current = await asyncio.gather(
+    state, current = await _state_and_batch_id(task_instance)
+    if state != "running":
+        # A task that is going to be tried again answers for the batch, too.
+        return state in ("deferred", "up_for_retry") and bool(current == batch_id)
+    for pause in PAUSES:
+        if state != "running" or current not in (batch_id, None):
+            break
+        await asyncio.sleep(pause)
+        state, current = await _state_and_batch_id(task_instance)
+    return bool(current == batch_id)
+
+
+async def _state_and_batch_id(task_instance: Any) -> tuple[str | None, Any]:
+    state, batch_id = await asyncio.gather(
         sync_to_async(_state_of)(task_instance), sync_to_async(_batch_id_of)(task_instance)
     )
-    # A task that has resumed for this batch, or is going to be tried again, answers for it, too.
-    return state in ("deferred", "running", "up_for_retry") and bool(current == batch_id)
+    return state, batch_id
 
 
 _at_work: set[asyncio.Future[object]] = set()

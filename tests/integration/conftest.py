@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
-from urllib.request import Request, urlopen
 
-import boto3
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 
@@ -22,11 +18,15 @@ from airflow_provider_omics_batch.emulator import (
     omics_backends,
 )
 from airflow_provider_omics_batch.emulator.faults import service_of
+from airflow_provider_omics_batch.emulator.local import REGION, LocalEmulator
 from airflow_provider_omics_batch.emulator.middleware import operation_of
-from airflow_provider_omics_batch.emulator.server import create_server, listen
 
-REGION = "eu-west-1"
 BUCKET = "cohort"
+DEFAULT = {
+    "workflowId": "1234567",
+    "roleArn": "arn:aws:iam::123456789012:role/omics",
+    "outputUri": f"s3://{BUCKET}/out/",
+}
 
 #: A WSGI application, or anything that takes its place for one request.
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -40,10 +40,18 @@ class Emulator:
     :param answers: Applications that answer the next calls of an operation in the emulator's place.
     """
 
-    url: str
-    application: Application
-    faults: FaultList
+    local: LocalEmulator
+    application: Any
     answers: defaultdict[str, deque[Application]] = field(default_factory=lambda: defaultdict(deque))
+
+    @property
+    def url(self) -> str:
+        return self.local.url
+
+    @property
+    def faults(self) -> FaultList:
+        faults: FaultList = self.application.faults
+        return faults
 
     @property
     def backend(self) -> OmicsBackend:
@@ -62,17 +70,19 @@ class Emulator:
         self.backend.configure(Settings(**settings), ScaledClock(speed))
 
     def client(self, service: str, **config: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id="any",
-            aws_secret_access_key="any",
-            config=boto3.session.Config(inject_host_prefix=False, **config),
+        return self.local.client(service, **config)
+
+    def start_batch(self, runs: int = 3) -> str:
+        """Start a batch as something else than our operators would, and return its id."""
+        batch = self.client("omics").start_run_batch(
+            requestId="somebody-else",
+            defaultRunSetting=DEFAULT,
+            batchRunSettings={"inlineSettings": [{"runSettingId": f"S{number}"} for number in range(runs)]},
         )
+        return str(batch["id"])
 
     def reset(self) -> None:
-        urlopen(Request(f"{self.url}/moto-api/reset", method="POST")).close()  # noqa: S310
+        self.local.control.reset()
         self.answers.clear()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -82,38 +92,22 @@ class Emulator:
 
 
 @pytest.fixture(scope="session", name="server")
-def _server() -> Iterator[Emulator]:
-    with listen("127.0.0.1", 0) as listener:
-        faults = FaultList()
-        server = create_server("127.0.0.1", listener, faults)
-        emulator = Emulator(f"http://127.0.0.1:{server.port}", server.app, faults)
-        server.app = emulator
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield emulator
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def _server(omics_emulator_server: LocalEmulator) -> Iterator[Emulator]:
+    http = omics_emulator_server.server
+    emulator = http.app = Emulator(omics_emulator_server, http.app)
+    yield emulator
+    http.app = emulator.application
 
 
 @pytest.fixture(name="emulator")
 def _emulator(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """Serve HealthOmics with an empty account, an hour a second, and let ``aws_default`` lead to it."""
-    connection = {
-        "conn_type": "aws",
-        "login": "any-key-id",
-        "password": "any-secret",
-        "extra": {
-            "region_name": REGION,
-            "endpoint_url": server.url,
-            "config_kwargs": {"inject_host_prefix": False, "retries": {"total_max_attempts": 1}},
-        },
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    connection = server.local.connection(retries={"total_max_attempts": 1})
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
     monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "1000")
     server.reset()
     server.configure()
-    server.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    server.client("s3").create_bucket(Bucket=BUCKET)
     return server
 
 

@@ -44,6 +44,12 @@ class TaskInstance:
         self.xcom: dict[str, Any] = {}
         self.deferred: TaskDeferred | None = None
         self.state_store: StateStore | None = None
+        self.first_rescheduled_at: datetime | None = None
+        #: As in ``dag.test()``, every time that the task resumes.
+        self.starts_anew = False
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first_rescheduled_at
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcom[key] = json.loads(json.dumps(value))
@@ -60,7 +66,7 @@ class TaskInstance:
 
     def run(self, operator: BaseOperator) -> Any:
         """Run a task to its end, as worker, database and triggerer would do it in turn."""
-        result = self.resume(operator, lambda: operator.execute(self.context))
+        result = self.resume(operator, lambda: operator.execute({**self.context, "task": operator}))
         self.xcom_push("return_value", result)
         return result
 
@@ -71,8 +77,12 @@ class TaskInstance:
                 return go_on()
             except TaskDeferred as deferred:
                 self.deferred = deferred
+                if self.starts_anew:
+                    self.start_date = datetime.now(UTC)
                 event = json.loads(json.dumps(asyncio.run(first_event(deferred)), default=str))
-                go_on = partial(getattr(operator, deferred.method_name), self.context, event)
+                go_on = partial(
+                    getattr(operator, deferred.method_name), {**self.context, "task": operator}, event
+                )
 
     def until_deferred(self, go_on: Callable[..., Any]) -> TaskDeferred:
         """Let a task go on until it defers itself, and return how it did."""

@@ -17,14 +17,8 @@ from airflow_provider_omics_batch.emulator.chance import fate_of
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import read_run_manifest
-from tests.integration.conftest import BUCKET, REGION, Emulator
+from tests.integration.conftest import BUCKET, DEFAULT, Emulator
 from tests.integration.tasks import StateStore, TaskInstance
-
-DEFAULT = {
-    "workflowId": "1234567",
-    "roleArn": "arn:aws:iam::123456789012:role/omics",
-    "outputUri": f"s3://{BUCKET}/out/",
-}
 
 SETTINGS = Settings(fail_submissions=0.5, fail_runs=0.5, creating_seconds=0)
 A_WHILE = 20.0
@@ -163,9 +157,7 @@ class Account:
     def open(self) -> None:
         self.emulator.reset()
         self.emulator.backend.configure(SETTINGS, self.clock)
-        self.emulator.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        self.emulator.client("s3").create_bucket(Bucket=BUCKET)
 
     def started(self, backend: OmicsBackend, batch: dict[str, Any], settings: list[dict[str, Any]]) -> None:
         self.sent.append({setting["runSettingId"] for setting in settings})

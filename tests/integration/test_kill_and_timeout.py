@@ -19,14 +19,8 @@ from airflow_provider_omics_batch.triggers import omics as triggers
 from airflow_provider_omics_batch.triggers import ownership
 from airflow_provider_omics_batch.triggers.omics import RunBatchTrigger
 from airflow_provider_omics_batch.triggers.ownership import uninterrupted
-from tests.integration.conftest import BUCKET, Emulator
+from tests.integration.conftest import DEFAULT, Emulator
 from tests.integration.tasks import TaskInstance
-
-DEFAULT = {
-    "workflowId": "1234567",
-    "roleArn": "arn:aws:iam::123456789012:role/omics",
-    "outputUri": f"s3://{BUCKET}/out/",
-}
 
 
 @pytest.fixture(autouse=True, name="slow")
@@ -358,8 +352,9 @@ async def test_a_kill_that_takes_longer_than_airflow_waits_goes_on(
 def test_a_timeout_is_told_as_one_whatever_aws_answers_by_then(
     slow: Emulator, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
-    monkeypatch.setattr("airflow_provider_omics_batch.operators.base.SECONDS_BEFORE_AIRFLOW", 3)
-    ti, operator = TaskInstance(), start(on_timeout="leave", deferrable=False)
+    monkeypatch.setattr("airflow_provider_omics_batch.operators.following.SECONDS_BEFORE_AIRFLOW", 3)
+    limit = timedelta(minutes=5)
+    ti, operator = TaskInstance(), start(on_timeout="leave", deferrable=False, execution_timeout=limit)
     ti.run(start(wait_for_completion=False))
     for operation in ("GetBatch", "ListRunsInBatch", "ListRuns"):
         slow.faults.add(Fault(operation=operation, kind="error", error=error, times=20))

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -52,6 +53,21 @@ async def test_other_arguments_get_a_client_of_their_own(other: dict[str, Any]) 
         shared_client(**{"aws_conn_id": "aws_default", **other}) as another,
     ):
         assert one is not another
+
+
+async def test_the_times_in_an_answer_are_those_that_botocore_reads(emulator: Emulator) -> None:
+    settings = {"inlineSettings": [{"runSettingId": "a"}]}
+    default = {"workflowId": "1234567", "roleArn": "arn:aws:iam::123456789012:role/omics"}
+    client = emulator.client("omics")
+    batch_id = client.start_run_batch(
+        requestId="times", defaultRunSetting=default, batchRunSettings=settings
+    )["id"]
+
+    async with shared_client(aws_conn_id="aws_default") as shared:
+        answer = await shared.call("get_batch", batchId=batch_id)
+
+    assert answer["creationTime"].utcoffset() == timedelta(0)
+    assert answer["creationTime"] == client.get_batch(batchId=batch_id)["creationTime"]
 
 
 async def test_the_last_to_leave_closes_the_client() -> None:

@@ -22,7 +22,7 @@ def test_a_sheet_in_s3_is_read_to_its_end(emulator: Emulator, name: str, content
     """It is larger than what is read of it at once."""
     emulator.client("s3").put_object(Bucket=BUCKET, Key=name, Body=content)
 
-    rows = dict(sheet(name).run_settings("aws_default"))
+    rows = dict(sheet(name).run_settings())
 
     assert len(rows) == 200_000
     assert rows[200_001] == {"runSettingId": "S199999"}
@@ -31,7 +31,7 @@ def test_a_sheet_in_s3_is_read_to_its_end(emulator: Emulator, name: str, content
 def test_a_sheet_in_s3_that_breaks_off_has_a_bad_row_at_its_end(emulator: Emulator) -> None:
     emulator.client("s3").put_object(Bucket=BUCKET, Key="c.csv.gz", Body=gzip.compress(ROWS)[:-1000])
 
-    *rows, (number, last) = sheet("c.csv.gz").run_settings("aws_default")
+    *rows, (number, last) = sheet("c.csv.gz").run_settings()
 
     assert number == len(rows) + 2
     assert isinstance(last, BadRow)
@@ -42,7 +42,18 @@ def test_a_sheet_in_s3_that_breaks_off_has_a_bad_row_at_its_end(emulator: Emulat
 @pytest.mark.usefixtures("emulator")
 def test_a_sheet_that_is_not_in_s3_is_named(uri: str) -> None:
     with pytest.raises(RunSettingsError, match=f"There is no sample sheet at {uri}"):
-        list(SampleSheet(uri, run_setting_id="{sample}").run_settings("aws_default"))
+        list(SampleSheet(uri, run_setting_id="{sample}").run_settings())
+
+
+def test_a_sheet_is_split_as_the_operator_reads_it(emulator: Emulator) -> None:
+    emulator.client("s3").put_object(Bucket=BUCKET, Key="c.csv", Body=b"sample\nA\nB\n")
+    config = {"user_agent_extra": "splitting"}
+
+    [whole] = sheet("c.csv").split(region_name="us-east-1", verify=False, botocore_config=config)
+
+    assert whole == sheet("c.csv")
+    with pytest.raises(TypeError, match="no_such_option"):
+        sheet("c.csv").split(botocore_config={"no_such_option": True})
 
 
 def test_a_sheet_that_may_not_be_read_is_named(emulator: Emulator) -> None:
@@ -52,6 +63,6 @@ def test_a_sheet_that_may_not_be_read_is_named(emulator: Emulator) -> None:
     )
 
     with pytest.raises(RunSettingsError, match=rf"Sample sheet s3://{BUCKET}/c\.csv: "):
-        list(sheet("c.csv").run_settings("aws_default"))
+        list(sheet("c.csv").run_settings())
 
     emulator.faults.clear()

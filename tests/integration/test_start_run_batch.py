@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from botocore.exceptions import ClientError, NoCredentialsError
 from structlog.testing import capture_logs
 
@@ -14,14 +15,9 @@ from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
-from tests.integration.conftest import BUCKET, Emulator, answer
+from tests.integration.conftest import BUCKET, DEFAULT, Emulator, answer
 from tests.integration.tasks import StateStore, TaskInstance
 
-DEFAULT = {
-    "workflowId": "1234567",
-    "roleArn": "arn:aws:iam::123456789012:role/omics",
-    "outputUri": f"s3://{BUCKET}/out/",
-}
 STAGING = f"s3://{BUCKET}/airflow/"
 
 pytestmark = pytest.mark.usefixtures("emulator")
@@ -366,6 +362,33 @@ def test_a_lost_answer_to_the_submission_starts_no_second_batch(start: Start, em
     assert len(emulator.batches) == 1
 
 
+def test_ids_that_were_rendered_as_numbers_are_ids(emulator: Emulator) -> None:
+    """As in a Dag with render_template_as_native_obj."""
+    with DAG("d", schedule=None, render_template_as_native_obj=True) as dag:
+        operator = StartRunBatchOperator(
+            task_id="call_variants",
+            default_run_setting={
+                **DEFAULT,
+                "workflowId": "{{ number }}",
+                "parameters": {"depth": "{{ number }}"},
+            },
+            batch_run_settings=settings(1),
+            batch_name="{{ number }}",
+            tags={"night": "{{ number }}"},
+            request_id="{{ number }}",
+            wait_for_completion=False,
+        )
+    operator.render_template_fields({"number": 20260101}, dag.get_template_env())
+
+    ti = TaskInstance()
+    ti.run(operator)
+
+    batch = emulator.client("omics").get_batch(batchId=ti.xcom["batch_id"])
+    assert (batch["name"], batch["tags"]) == ("20260101", {"night": "20260101"})
+    assert batch["defaultRunSetting"]["workflowId"] == "20260101"
+    assert batch["defaultRunSetting"]["parameters"] == {"depth": 20260101}
+
+
 def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emulator) -> None:
     ti = TaskInstance()
     default = {**DEFAULT, "parameters": {"token": "secret-value"}}
@@ -385,9 +408,11 @@ def test_the_arguments_of_a_trigger_tell_nothing_but_where_to_look(emulator: Emu
         "batch_id": ti.xcom["batch_id"],
         "manifest_uri": ti.xcom["manifest_uri"],
         "poll_interval": 0.05,
+        "wait_until": "processed",
         "submitted": 1,
         "deadline": None,
         "cancel_on_kill": True,
+        "earlier_batch_ids": [],
         "fail_fast_beyond": None,
         "retry_failed": None,
         "every_reason": False,

@@ -20,12 +20,12 @@ def test_airflow_finds_the_provider_and_accepts_what_it_tells() -> None:
 def test_every_module_that_the_provider_names_is_there() -> None:
     modules = [
         module
-        for kind in ("hooks", "operators", "triggers")
+        for kind in ("hooks", "operators", "sensors", "triggers")
         for integration in get_provider_info()[kind]
         for module in integration["python-modules"]
     ]
 
-    assert len(modules) == 3
+    assert len(modules) == 4
     for module in modules:
         __import__(module)
 

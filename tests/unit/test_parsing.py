@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
-OPERATORS = "airflow_provider_omics_batch.operators.omics"
-HEAVY = {"aiobotocore", "fastapi", "moto", "pandas", "s3fs"}
+PROVIDER = "airflow_provider_omics_batch"
+HEAVY = {"aiobotocore", "fastapi", "moto", "pandas"}
 
 #: Parses Dags as the Dag processor does, and tells what that has loaded and touched. No client is made
 #: without a look into botocore's data, and no connection is read without asking this secrets backend.
@@ -46,7 +46,7 @@ class Backend(BaseSecretsBackend):
 CARELESS_DAG = """
 from airflow.sdk import DAG, BaseOperator
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
-import s3fs
+import aiobotocore
 OmicsHook("somewhere").conn
 DAG("careless", schedule=None)
 """
@@ -99,17 +99,23 @@ def test_a_dag_that_asks_where_it_is_parsed_is_seen(parse: Any, tmp_path: Path) 
     found = parse(tmp_path / "careless.py")
 
     assert found["errors"] == []
-    assert "s3fs" in found["modules"]
+    assert "aiobotocore" in found["modules"]
     assert found["clients"]
     assert found["connections"] == ["somewhere"]
 
 
-def test_the_operators_need_hardly_more_than_an_amazon_operator() -> None:
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("airflow.providers.amazon.aws.operators.emr", f"{PROVIDER}.operators.omics"),
+        ("airflow.providers.amazon.aws.sensors.emr", f"{PROVIDER}.sensors.omics"),
+    ],
+)
+def test_a_module_of_ours_needs_hardly_more_than_one_of_amazon(theirs: str, ours: str) -> None:
     """Most of what their import costs is Airflow itself and the amazon provider."""
     loaded = "import json, sys, {}; print(json.dumps(sorted(name.partition('.')[0] for name in sys.modules)))"
-    theirs, ours = (
-        set(json.loads(fresh(loaded.format(module)))) - sys.stdlib_module_names
-        for module in ("airflow.providers.amazon.aws.operators.emr", OPERATORS)
+    before, after = (
+        set(json.loads(fresh(loaded.format(module)))) - sys.stdlib_module_names for module in (theirs, ours)
     )
 
-    assert ours - theirs - {"airflow_provider_omics_batch"} == {"aiolimiter"}
+    assert after - before - {PROVIDER} == {"aiolimiter"}

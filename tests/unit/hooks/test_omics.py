@@ -65,6 +65,12 @@ SETTINGS = {"inlineSettings": [{"runSettingId": "A"}]}
             {"batchId": "7", "submissionStatus": "FAILED", "maxItems": 100},
             {"runs": [{"runSettingId": "A"}]},
         ),
+        (
+            "list_runs",
+            lambda hook: list(hook.list_runs("7", status="FAILED")),
+            {"batchId": "7", "status": "FAILED", "maxResults": 100},
+            {"items": [{"id": "1"}]},
+        ),
         ("cancel_run_batch", lambda hook: hook.cancel_run_batch("7"), {"batchId": "7"}, {}),
         ("delete_run_batch", lambda hook: hook.delete_run_batch("7"), {"batchId": "7"}, {}),
         ("delete_batch", lambda hook: hook.delete_batch("7"), {"batchId": "7"}, {}),
@@ -95,6 +101,25 @@ def test_lists_are_read_to_their_last_page_in_the_longest_pages_there_are(hook: 
         stub.add_response("list_batch", {"items": [{"id": "2"}]}, {"startingToken": "t", "maxItems": 100})
 
         assert [batch["id"] for batch in hook.list_batch()] == ["1", "2"]
+
+
+def test_an_answer_without_a_list_is_one_with_an_empty_list(hook: OmicsHook) -> None:
+    with Stubber(hook.conn) as stub:
+        stub.add_response("list_runs_in_batch", {}, {"batchId": "7", "maxItems": 100})
+
+        assert hook.get_run_batch_mapping("7") == {}
+
+
+def test_a_failed_run_is_told_by_two_operations(hook: OmicsHook) -> None:
+    tasks = {"items": [{"taskId": "8", "status": "FAILED"}]}
+    with Stubber(hook.conn) as stub:
+        stub.add_response("get_run", {"id": "1", "status": "FAILED"}, {"id": "1"})
+        stub.add_response("list_run_tasks", tasks, {"id": "1", "status": "FAILED", "maxResults": 100})
+
+        failure = hook.get_run_failure("1")
+
+    assert (failure["reason"], failure["message"]) == (None, None)
+    assert failure["failed_tasks"] == [{"task_id": "8", "name": None, "log_stream": "run/1/task/8"}]
 
 
 def test_a_refused_submission_is_logged_with_the_permissions_it_needs(hook: OmicsHook) -> None:

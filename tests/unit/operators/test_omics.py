@@ -87,6 +87,24 @@ def test_a_poll_interval_that_makes_no_sense_is_refused_when_the_dag_is_parsed()
             )
 
 
+def test_what_cannot_be_waited_for_is_refused_when_the_dag_is_parsed() -> None:
+    with pytest.raises(ValueError, match="wait_until is 'processed' or 'submitted', not 'running'"):
+        StartRunBatchOperator(
+            task_id="t", default_run_setting=DEFAULT, batch_run_settings=[], wait_until="running"
+        )
+
+
+def test_rounds_need_a_batch_that_is_waited_for_to_its_end() -> None:
+    with pytest.raises(ValueError, match="retry_failed_rounds takes wait_until='processed'"):
+        StartRunBatchOperator(
+            task_id="t",
+            default_run_setting=DEFAULT,
+            batch_run_settings=[],
+            wait_until="submitted",
+            retry_failed_rounds=1,
+        )
+
+
 def stored(settings: Any) -> dict[str, Any]:
     with DAG("d", schedule=None) as dag:
         StartRunBatchOperator(task_id="t", default_run_setting=DEFAULT, batch_run_settings=settings)

@@ -4,7 +4,7 @@ import pytest
 
 from airflow_provider_omics_batch.run_batch.pace import Pace
 from airflow_provider_omics_batch.run_batch.progress import duration, progress_line
-from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions
+from airflow_provider_omics_batch.run_batch.states import Attempts, BatchState, Runs, Submissions
 
 
 def submitting(done: int, total: int) -> BatchState:
@@ -78,8 +78,37 @@ def test_a_line_of_progress_tells_status_share_counts_rate_and_time_left() -> No
     )
 
 
+def test_who_waits_for_the_submissions_is_told_of_them_alone() -> None:
+    pace = Pace(30, target="submitted")
+    pace.note(submitting(0, 1000), now=0)
+    pace.note(state := submitting(400, 1000), now=100)
+
+    assert progress_line(state, pace) == (
+        "Run batch 7 SUBMITTING [########------------]  40% of 1,000 runs: 400 submitted, 400 pending; "
+        "4 a second, about 2 min left"
+    )
+
+
+def test_who_waits_for_a_deletion_is_told_of_it_alone() -> None:
+    pace = Pace(30, target="runs_deleted")
+    runs = Runs(completed=600, deleted=400)
+    state = BatchState("7", "RUNS_DELETING", 1000, Submissions(1000), runs, deletions=Attempts(390, 10))
+
+    pace.note(state, now=0)
+
+    assert progress_line(state, pace) == (
+        "Run batch 7 RUNS_DELETING [########------------]  40% of 1,000 runs: 600 completed, 400 deleted"
+    )
+
+
 def test_a_batch_that_is_not_counted_yet_shows_its_status() -> None:
     assert progress_line(BatchState("7", "CREATING"), Pace(30)) == "Run batch 7 CREATING"
+
+
+def test_what_a_cancelled_batch_has_not_submitted_never_will_be() -> None:
+    state = BatchState("7", "CANCELLED", 6, Submissions(2), Runs(cancelled=2))
+
+    assert progress_line(state, Pace(30)).endswith("of 6 runs: 2 cancelled, 4 never submitted")
 
 
 def test_a_batch_that_has_ended_has_no_time_left() -> None:

@@ -45,6 +45,38 @@ def test_a_batch_that_was_not_processed_is_never_fine(status: str) -> None:
     assert objection(BatchState("7", status, 3, Submissions(3), Runs(completed=3)), 1.0) is not None
 
 
+def submitted(status: str = "INPROGRESS", *, successful: int = 90, failed: int = 10) -> BatchState:
+    return BatchState("7", status, 100, Submissions(successful, failed), Runs(running=50, failed=40))
+
+
+@pytest.mark.parametrize(
+    ("state", "max_failed_runs", "fine"),
+    [
+        (submitted(), 10, True),
+        (submitted(), 9, False),
+        (submitted("SUBMITTING"), 10, True),
+        # Its runs have ended by then, which is not the task's matter.
+        (submitted("PROCESSED"), 10, True),
+        (submitted("PROCESSED", successful=80), 10, False),
+        (submitted("SUBMITTING", successful=80), 100, False),
+        (submitted("STOPPING"), 100, False),
+        (submitted("CANCELLED"), 100, False),
+        (submitted("RUNS_DELETED"), 100, False),
+    ],
+)
+def test_of_a_batch_that_only_had_to_be_submitted_failed_submissions_count_alone(
+    state: BatchState, max_failed_runs: float, fine: bool
+) -> None:
+    assert (objection(state, max_failed_runs, target="submitted") is None) is fine
+
+
+def test_failed_submissions_are_told_as_such() -> None:
+    assert objection(submitted(), target="submitted") == (
+        "Run batch 7 was submitted, but of its 100 runs, 10 could not be submitted; "
+        "max_failed_runs=0 allows 0"
+    )
+
+
 def test_a_batch_of_which_nothing_is_known_is_not_fine() -> None:
     assert "does not tell what became of its runs" in str(objection(BatchState("7", "PROCESSED"), 1.0))
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_omics_batch.run_batch import RunRecord, chunk_run_ids, read_run_manifest
+from airflow_provider_omics_batch.run_batch import (
+    RunRecord,
+    chunk_run_ids,
+    chunk_run_manifest,
+    read_run_manifest,
+)
 
 
 def record(name: str, run_id: str | None, submission_status: str = "SUCCESS") -> RunRecord:
@@ -85,9 +91,11 @@ def test_an_unknown_status_is_refused_at_once_with_the_known_ones(chosen: dict[s
         read_run_manifest("s3://bucket/runs.jsonl", **chosen)
 
 
-def test_what_is_no_uri_of_s3_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="s3://bucket/key"):
-        read_run_manifest("/tmp/runs.jsonl")  # noqa: S108
+@pytest.mark.parametrize("uri", ["/data/runs.jsonl", None])
+@pytest.mark.parametrize("read", [read_run_manifest, chunk_run_manifest])
+def test_what_is_no_uri_of_s3_is_refused_at_once(read: Callable[[Any], Any], uri: Any) -> None:
+    with pytest.raises(ValueError, match=f"{uri!r} is not of the form s3://bucket/key"):
+        read(uri)
 
 
 def test_the_statuses_are_those_of_the_api() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_omics_batch.exceptions import RunSettingsError
+from airflow_provider_omics_batch.run_batch.model import json_bytes
 from airflow_provider_omics_batch.run_batch.settings import (
     RequestChecker,
     merged,
@@ -93,6 +95,7 @@ def test_every_member_of_the_model_is_let_through() -> None:
             {**DEFAULT, "workflow_id": "1"},
             "workflow_id is not known to botocore 1.* did you mean 'workflowId'?",
         ),
+        ({**DEFAULT, "engineTweaks": {}}, r"engineTweaks is not known to botocore 1\S+; there are \w+, "),
         ({**DEFAULT, "outputURI": "s3://b"}, "outputURI is not known .* did you mean 'outputUri'?"),
         ({**DEFAULT, "workflowId": 12}, "workflowId must be a string, not int 12"),
         ({**DEFAULT, "workflowId": "wf-1"}, "workflowId is 'wf-1', which does not match"),
@@ -248,3 +251,23 @@ def test_parameters_and_tags_are_merged_key_by_key_and_all_else_is_replaced() ->
         "runTags": {"t": "1", "u": "2"},
         "engineSettings": {"y": 2},
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text": 'é"\\\n\x7f\u2028</script>', "none": None, "flags": [True, False]},
+        {"numbers": (0, -1, 2**70, 0.1, 1e16, 1e-7, -0.0)},
+        {1: "a key that is a number"},
+        {"text of a class of its own": type("Text", (str,), {})("x")},
+    ],
+)
+def test_json_has_the_values_that_were_given(value: Any) -> None:
+    assert json.loads(json_bytes(value)) == json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), datetime.now(UTC), {1}, b"x", "\ud800"])
+@pytest.mark.parametrize("place", [lambda value: value, lambda value: {"a": [{"b": (value,)}]}])
+def test_what_json_has_no_form_for_is_not_turned_into_something_else(value: Any, place: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        json_bytes(place(value))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from airflow_provider_omics_batch.run_batch import SampleSheet
 from airflow_provider_omics_batch.run_batch.rows import BadRow
 from airflow_provider_omics_batch.run_batch.settings import RequestChecker, run_settings_of
 from tests.unit.fake_omics import SERVICE_MODEL
+
+# The time of day would get into the names of the tests, on which parallel processes have to agree.
+gzipped = partial(gzip.compress, mtime=0)
 
 
 def sheet(path: Path, content: str | bytes, **templates: Any) -> SampleSheet:
@@ -31,7 +35,7 @@ def settings(sheet: SampleSheet) -> list[Any]:
         ("cohort.jsonl", b'{"sample": "A", "cram": "1.cram"}\n{"sample": "B", "cram": "2.cram"}\n'),
         ("cohort.ndjson", b'{"sample": "A", "cram": "1.cram"}\n\n{"sample": "B", "cram": "2.cram"}'),
         ("cohort.CSV", b"sample,cram\nA,1.cram\nB,2.cram"),
-        ("cohort.csv.gz", gzip.compress(b"sample,cram\nA,1.cram\nB,2.cram\n")),
+        ("cohort.csv.gz", gzipped(b"sample,cram\nA,1.cram\nB,2.cram\n")),
         ("bom.csv", b"\xef\xbb\xbfsample,cram\r\nA,1.cram\r\nB,2.cram\r\n"),
         ("quoted.csv", b'"sample","cram"\n"A","1.cram"\n"B","2.cram"\n'),
         ("blank.csv", b"sample,cram\nA,1.cram\n,\n\nB,2.cram\n,\n\n"),
@@ -39,14 +43,14 @@ def settings(sheet: SampleSheet) -> list[Any]:
         ("excel.csv", b"\nsample,cram,,\r\nA,1.cram,,\r\nB,2.cram,,\r\n"),
         ("spaces2.csv", b"sample , cram\n A ,1.cram\nB, 2.cram\n"),
         ("bom.tsv", codecs.BOM_UTF8 + b"sample\tcram\r\nA\t1.cram\r\nB\t2.cram\r\n"),
-        ("bom.csv.gz", gzip.compress(codecs.BOM_UTF8 + b"sample,cram\nA,1.cram\nB,2.cram\n")),
+        ("bom.csv.gz", gzipped(codecs.BOM_UTF8 + b"sample,cram\nA,1.cram\nB,2.cram\n")),
         (
             "bom.jsonl",
             codecs.BOM_UTF8 + b'{"sample": "A", "cram": "1.cram"}\r\n{"sample": "B", "cram": "2.cram"}',
         ),
         ("unicode.tsv", "sample\tcram\r\nA\t1.cram\r\nB\t2.cram\r\n".encode("utf-16")),
         ("unicode.csv", codecs.BOM_UTF16_BE + "sample,cram\nA,1.cram\nB,2.cram\n".encode("utf-16-be")),
-        ("unicode.tsv.gz", gzip.compress("sample\tcram\nA\t1.cram\nB\t2.cram\n".encode("utf-16"))),
+        ("unicode.tsv.gz", gzipped("sample\tcram\nA\t1.cram\nB\t2.cram\n".encode("utf-16"))),
         ("mac.csv", b"sample,cram\rA,1.cram\rB,2.cram\r"),
         ("delimiters.csv", b",,\nsample,cram,\n,,\nA,1.cram,\n , ,\nB,2.cram,\n,,\n"),
     ],
@@ -156,13 +160,13 @@ def test_a_line_that_is_not_json_is_a_bad_row(tmp_path: Path) -> None:
         ("c.csv", "id,cram\nA,1\n", "there is no column 'sample', there are id, cram"),
         ("c.csv", "sample,x,x\nA,1,2\n", "more than one column is called 'x'"),
         ("c.csv", "sample;cram\nA;1\n", "its only column is 'sample;cram': is it separated by ';'?"),
-        ("c.csv.gz", gzip.compress(b"sample\nA\n")[:-12], "end-of-stream"),
+        ("c.csv.gz", gzipped(b"sample\nA\n")[:-12], "end-of-stream"),
         ("c.xlsx", "PK", "does not tell its format"),
         ("c.csv", "sample,größe\nA,1\n".encode("latin-1"), "row 1 is not text in UTF-8"),
         ("c.tsv", "sample\nA\n".encode("utf-16-le"), "its header is not text in UTF-8, nor in UTF-16 with"),
         ("c.csv", 'sample,"cram\nA,1\nB,2"\n', "row 1 has a quote that goes on from line 1 to line 3"),
         ("c.csv", '"sample" x\nA\n', "row 1 cannot be read: ',' expected"),
-        ("c.csv", gzip.compress(b"sample\nA\n"), "it is compressed by gzip; give it a name that ends in .gz"),
+        ("c.csv", gzipped(b"sample\nA\n"), "it is compressed by gzip; give it a name that ends in .gz"),
         ("c.csv.gz", "sample\nA\n", "Not a gzipped file"),
     ],
 )
@@ -246,12 +250,10 @@ def test_a_row_in_another_encoding_is_a_bad_row(tmp_path: Path, name: str, conte
     [
         (
             "c.csv.gz",
-            gzip.compress(b"sample\n" + b"\n".join(b"%d" % n for n in range(50_000)), compresslevel=0)[
-                :-20_000
-            ],
+            gzipped(b"sample\n" + b"\n".join(b"%d" % n for n in range(50_000)), compresslevel=0)[:-20_000],
             "end-of-stream",
         ),
-        ("c.csv.gz", gzip.compress(b"sample\n" + b"A\n" * 50_000) + b"more", "Not a gzipped file"),
+        ("c.csv.gz", gzipped(b"sample\n" + b"A\n" * 50_000) + b"more", "Not a gzipped file"),
         ("c.csv", "sample\nA\n".encode("utf-16") + b"B", "truncated data"),
     ],
 )

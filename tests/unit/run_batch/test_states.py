@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Submissions
+from airflow_provider_omics_batch.run_batch.states import Attempts, BatchState, Runs, Submissions
 
 
 def test_counts_that_are_missing_are_zero() -> None:
@@ -57,3 +57,29 @@ def test_runs_of_which_the_counts_say_nothing_are_unaccounted_for() -> None:
 )
 def test_a_batch_has_as_many_runs_as_were_submitted_whatever_is_counted_by_now(told: dict[str, Any]) -> None:
     assert BatchState.from_response("7", {"status": "SUBMITTING", **told}, submitted=10).total == 10
+
+
+def test_what_became_of_a_cancellation_and_a_deletion_is_counted() -> None:
+    counts = {"failedCancelSubmissionCount": 1, "successfulDeleteSubmissionCount": 2}
+    state = BatchState.from_response("7", {"status": "RUNS_DELETED", "submissionSummary": counts})
+
+    assert state.cancellations == Attempts(failed=1)
+    assert state.deletions == Attempts(successful=2)
+
+
+@pytest.mark.parametrize(
+    ("state", "all_submitted"),
+    [
+        (BatchState("7", "INPROGRESS", 3, Submissions(2, 1)), True),
+        (BatchState("7", "SUBMITTING", 3, Submissions(2, 1)), True),
+        (BatchState("7", "INPROGRESS", 3, Submissions(2)), False),
+        (BatchState("7", "SUBMITTING", 3, Submissions(2, 1, 1)), False),
+        (BatchState("7", "PENDING"), False),
+        (BatchState("7", "STOPPING", 3, Submissions(3)), False),
+        (BatchState("7", "CANCELLED", 3, Submissions(3)), False),
+    ],
+)
+def test_all_runs_are_submitted_once_every_submission_has_been_tried_for_good(
+    state: BatchState, all_submitted: bool
+) -> None:
+    assert state.all_submitted is all_submitted

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.fail_fast import FailFast
+from airflow_provider_omics_batch.run_batch.states import BatchState, Submissions
 from airflow_provider_omics_batch.run_batch.watch import watch_run_batch
 from tests.unit.fake_omics import ScriptedClient, error
 
@@ -18,8 +20,8 @@ PROCESSED = {
 }
 
 
-async def watch(client: ScriptedClient, log: logging.Logger) -> BatchState:
-    return await watch_run_batch(PatientClient(client, log), "7", poll_interval=30, log=log)
+async def watch(client: ScriptedClient, log: logging.Logger, **how: Any) -> BatchState:
+    return await watch_run_batch(PatientClient(client, log), "7", poll_interval=30, log=log, **how)
 
 
 @pytest.mark.parametrize("status", ["PROCESSED", "FAILED", "CANCELLED", "RUNS_DELETED", "RUNS_DELETE_FAILED"])
@@ -34,6 +36,70 @@ async def test_a_wait_ends_with_the_batch_however_that_ends(
 
     assert (await watch(client, log)).status == status
     assert naps == [30, 30, 30, 30]
+
+
+def submitting(successful: int, failed: int = 0, *, status: str = "SUBMITTING", pending: int = 0) -> Any:
+    counts = {
+        "successfulStartSubmissionCount": successful,
+        "failedStartSubmissionCount": failed,
+        "pendingStartSubmissionCount": pending,
+    }
+    return {"status": status, "totalRuns": 3, "submissionSummary": counts}
+
+
+async def test_a_wait_for_the_submissions_ends_when_all_have_been_tried(
+    naps: list[float], log: logging.Logger
+) -> None:
+    looks = [
+        {"status": "PENDING"},
+        {"status": "SUBMITTING"},
+        submitting(2),
+        submitting(2, pending=1),
+        submitting(2, 1),
+    ]
+    client = ScriptedClient(get_batch=[*looks, PROCESSED], list_runs_in_batch={"runs": []})
+
+    assert (await watch(client, log, target="submitted")).submissions == Submissions(2, 1)
+    assert client.count["get_batch"] == len(looks)
+
+
+async def test_a_wait_for_the_submissions_goes_on_while_they_are_undone(
+    naps: list[float], log: logging.Logger
+) -> None:
+    client = ScriptedClient(get_batch=[submitting(3, status="STOPPING"), {"status": "CANCELLED"}])
+
+    assert (await watch(client, log, target="submitted")).status == "CANCELLED"
+
+
+@pytest.mark.parametrize("status", ["RUNS_DELETED", "RUNS_DELETE_FAILED", "FAILED"])
+async def test_a_wait_for_a_deletion_ends_with_it(
+    naps: list[float], log: logging.Logger, status: str
+) -> None:
+    """The first look may be of before it."""
+    client = ScriptedClient(get_batch=[PROCESSED, {"status": "RUNS_DELETING"}, {"status": status}])
+
+    assert (await watch(client, log, target="runs_deleted")).status == status
+
+
+async def test_too_many_failed_submissions_cancel_a_batch_that_is_waited_for_to_be_submitted(
+    naps: list[float], log: logging.Logger
+) -> None:
+    """Also those that are seen with the last submission; what becomes of runs does not count."""
+    client = ScriptedClient(
+        get_batch=[
+            {**submitting(2), "runSummary": {"failedRunCount": 2}},
+            submitting(1, 2),
+            submitting(1, 2, status="STOPPING"),
+            submitting(1, 2, status="CANCELLED"),
+        ],
+        list_runs_in_batch={"runs": []},
+        cancel_run_batch={},
+    )
+
+    state = await watch(client, log, target="submitted", fail_fast=FailFast(1, target="submitted"))
+
+    assert state.status == "CANCELLED"
+    assert client.count["cancel_run_batch"] == 1
 
 
 async def test_an_unknown_status_is_told_and_waited_for(

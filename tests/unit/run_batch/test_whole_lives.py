@@ -50,8 +50,9 @@ def test_a_batch_under_fail_fast_is_looked_at_once_a_minute_for_what_that_saves(
     life = watch_simulated_batch(20_000, doomed, fail_fast=FailFast(1_000))
 
     assert life.status == "CANCELLED"
-    # The 1,001st failure comes after 200 s, and HealthOmics has some more to stop.
-    assert life.seen_at <= 200 + 2 * 60
+    # One look sees that the batch is lost, and the next that it is cancelled.
+    lost_at = doomed.creating_seconds + doomed.pending_seconds + 1_001 / doomed.start_run_tps
+    assert life.seen_at <= lost_at + 2 * 60
 
 
 def test_what_is_looked_at_rarely_costs_no_other_calls() -> None:
