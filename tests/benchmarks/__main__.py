@@ -16,7 +16,7 @@ from tests.benchmarks.report import as_json, as_table
 from tests.system.processes import DeploymentError
 
 #: In this order; each is a module with ``run() -> list[Figure]``.
-BENCHMARKS = ("waiting", "calls", "settings", "mapping", "imports", "latency", "end_to_end")
+BENCHMARKS = ("waiting", "calls", "settings", "mapping", "imports", "emulator", "latency", "end_to_end")
 
 RESULTS = Path(__file__).parents[2] / ".bench" / "results.json"
 

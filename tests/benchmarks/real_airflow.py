@@ -12,6 +12,7 @@ from tests.system.dag_run import DagRun
 from tests.system.deployed import BUCKET, Deployment
 from tests.system.deployment import Airflow, Emulator, environment, free_port
 from tests.system.options import ROOT
+from tests.system.postgres import fresh_database
 from tests.system.processes import DeploymentError, Services
 
 DAGS = Path(__file__).parent / "dags"
@@ -25,7 +26,9 @@ def real_airflow(
     name: str, dag_ids: tuple[str, ...], emulator_options: tuple[str, ...], **options: str
 ) -> Iterator[Deployment]:
     """
-    Start Airflow on SQLite and an emulator, with a bucket in it, and end them afterwards.
+    Start Airflow and an emulator, with a bucket in it, and end them afterwards.
+
+    Airflow is on PostgreSQL where there is one, and else on SQLite, which may refuse work when busy.
 
     :param name: Of the benchmark; the logs of all processes stay in its folder below ``.bench``.
     :param dag_ids: The Dags to wait for.
@@ -37,12 +40,14 @@ def real_airflow(
     (home / "logs").mkdir(parents=True)
     # The triggerer imports the alternative's trigger from here.
     variables = environment(home) | {"PYTHONPATH": str(ROOT)}
-    with Services(home / "logs", variables) as services:
+    with fresh_database() as database, Services(home / "logs", variables) as services:
+        if database:
+            options = {"DATABASE__SQL_ALCHEMY_CONN": database.url, **options}
         emulator = Emulator(services, 0, *emulator_options)
         emulator.start()
         airflow = Airflow(services, home, DAGS, free_port(), **options)
         deployment = Deployment(
-            services, airflow, {"aws_default": emulator}, home / "logs" / "tasks", None, patience=PATIENCE
+            services, airflow, {"aws_default": emulator}, home / "logs" / "tasks", database, patience=PATIENCE
         )
         with closing(airflow.api):
             airflow.prepare()

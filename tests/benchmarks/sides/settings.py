@@ -28,7 +28,7 @@ def ours(bucket: str, sheet: str) -> dict[str, float]:
         staging_uri=f"s3://{bucket}/airflow-{os.getpid()}/",
     )
     with usage() as used:
-        submission_of(operator).prepare()
+        submission_of(operator, {}).prepare()
     return asdict(used)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -35,6 +36,34 @@ def rival(batch_ids: list[str], interval: int, looks: int) -> dict[str, float]:
     return asyncio.run(
         _wait(lambda batch_id: WaiterTrigger(batch_id=batch_id, waiter_delay=interval), batch_ids, looks)
     )
+
+
+def bare(batch_ids: list[str], interval: float, looks: int) -> dict[str, float]:
+    """Call GetBatch as often, with one client and nothing around it."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    async def wait() -> dict[str, float]:
+        hook: AwsBaseHook[Any] = AwsBaseHook(client_type="omics")
+        async with await hook.get_async_conn() as client:
+            return await _wait(lambda batch_id: _Calls(client, batch_id, interval), batch_ids, looks)
+
+    return asyncio.run(wait())
+
+
+@dataclass
+class _Calls:
+    """Calls for ever, as a trigger does that has nothing to tell."""
+
+    client: Any
+    batch_id: str
+    interval: float
+
+    async def run(self) -> AsyncIterator[None]:
+        while True:
+            await self.client.get_batch(batchId=self.batch_id)
+            await asyncio.sleep(self.interval)
+            if False:
+                yield
 
 
 async def _wait(make: MakeTrigger, batch_ids: list[str], looks: int) -> dict[str, float]:
