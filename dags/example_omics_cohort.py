@@ -7,7 +7,7 @@ get every run id:
 
 - `report` reads the manifest, which tells what became of each run, and names those that failed;
 - `in_chunks` cuts the run ids into pieces, because Airflow maps over no more than 1,024 values;
-- `list_outputs` runs once for each piece.
+- `log_streams` runs once for each piece, and returns where the logs of its runs are in CloudWatch.
 
 The defaults of the params fit the emulator, which `make demo` starts. For a real account set them to a
 workflow of yours, a role that may run it, and buckets in its Region.
@@ -59,7 +59,7 @@ PARAMS = {
 }
 
 
-@dag(schedule=None, params=PARAMS, tags=["example", "omics"], doc_md=__doc__)
+@dag(schedule=None, params=PARAMS, default_args={"retries": 2}, tags=["example", "omics"], doc_md=__doc__)
 def example_omics_cohort() -> None:
     batch = StartRunBatchOperator(
         task_id="call_variants",
@@ -71,6 +71,7 @@ def example_omics_cohort() -> None:
             "storageType": "DYNAMIC",
             "parameters": {"reference": "{{ params.reference }}"},
         },
+        # [START sheet]
         # Jinja fills in the params, once; the columns in single braces are filled in row by row.
         batch_run_settings=SampleSheet(
             COHORT,
@@ -79,6 +80,7 @@ def example_omics_cohort() -> None:
             parameters={"sample": "{sample_id}", "cram": "{{ params.cram_root }}{cram_path}"},
             run_tags={"population": "{population}", "superpopulation": "{superpopulation}"},
         ),
+        # [END sheet]
         staging_uri="{{ params.staging_uri }}",
         # In a cohort of this size some runs fail. Those of up to 32 samples are left to `report`.
         max_failed_runs=0.01,
@@ -105,20 +107,22 @@ def example_omics_cohort() -> None:
             "failed": failed,
         }
 
+    # [START chunks]
     @task
     def in_chunks(run_ids: dict[str, str]) -> list[dict[str, str]]:
         """Cut the run ids into pieces; what a task returns is what others can be mapped over."""
         return chunk_run_ids(run_ids, size=500)
 
     @task
-    def list_outputs(run_ids: dict[str, str], output_uri: str) -> list[str]:
-        """Return where HealthOmics puts the outputs of the runs in this piece."""
+    def log_streams(run_ids: dict[str, str]) -> list[str]:
+        """Return the log streams of the runs in this piece; their group is `/aws/omics/WorkflowLog`."""
         log.info("%s samples, %s to %s", len(run_ids), min(run_ids), max(run_ids))
-        return [f"{output_uri}{run_id}/" for run_id in run_ids.values()]
+        return [f"run/{run_id}" for run_id in run_ids.values()]
+
+    log_streams.expand(run_ids=in_chunks(batch.output["run_ids"]))
+    # [END chunks]
 
     report(batch.output, batch.output["run_ids"], batch.output["manifest_uri"])
-    chunks = in_chunks(batch.output["run_ids"])
-    list_outputs.partial(output_uri="{{ params.output_uri }}").expand(run_ids=chunks)
 
 
 example_omics_cohort()

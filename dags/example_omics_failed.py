@@ -1,7 +1,9 @@
 """
-Look only at what went wrong, also when the batch has failed.
+Send again what may succeed, and look at the rest of what went wrong, also when the batch has failed.
 
-`call_variants` tolerates no failed run: a single one lets it fail. Its manifest is there all the same.
+`call_variants` sends the runs once more that failed for a reason that passes by itself, and no others. It
+tolerates none that fail then: a single one lets it fail. Airflow's retry does the same with what the last
+round has left, and where no run is worth another one, it fails at once. The manifest is there all the same.
 
 - `report` runs whatever has become of the batch. It reads the runs that went wrong and no others, counts
   them by reason, and writes their rows of the sample sheet to S3: a small sheet, to be mended and run alone.
@@ -16,6 +18,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
@@ -30,6 +33,7 @@ COHORT = Path(__file__).parent / "data/1000genomes-30x/cohort.tsv"
 PARAMS = {
     "workflow_id": Param("1234567", type="string", title="Workflow id"),
     "role_arn": Param("arn:aws:iam::123456789012:role/omics-cohort", type="string", title="Role of the runs"),
+    "cache_id": Param("1234567", type="string", title="Id of the run cache"),
     "cram_root": Param("s3://example-1000genomes/", type="string", title="Where the CRAMs are"),
     "output_uri": Param("s3://example-omics-outputs/failed/", type="string", title="Where the outputs go"),
     "staging_uri": Param(
@@ -42,6 +46,7 @@ PARAMS = {
 
 @dag(schedule=None, params=PARAMS, tags=["example", "omics"], doc_md=__doc__)
 def example_omics_failed() -> None:
+    # [START retry]
     batch = StartRunBatchOperator(
         task_id="call_variants",
         default_run_setting={
@@ -49,6 +54,9 @@ def example_omics_failed() -> None:
             "roleArn": "{{ params.role_arn }}",
             "outputUri": "{{ params.output_uri }}",
             "storageType": "DYNAMIC",
+            # A run that is sent again goes on after the last task that it has finished.
+            "cacheId": "{{ params.cache_id }}",
+            "cacheBehavior": "CACHE_ON_FAILURE",
         },
         batch_run_settings=SampleSheet(
             COHORT,
@@ -56,10 +64,15 @@ def example_omics_failed() -> None:
             parameters={"cram": "{{ params.cram_root }}{cram_path}"},
         ),
         staging_uri="{{ params.staging_uri }}",
-        # Short enough to watch it on the emulator.
+        retry_failed_rounds=1,
+        retries=1,
+        # Short enough to watch them on the emulator. Where a quota was used up, it takes longer to pass.
+        retry_delay=timedelta(seconds=5),
         poll_interval=3,
     )
+    # [END retry]
 
+    # [START report]
     @task(trigger_rule="all_done", multiple_outputs=False)
     def report(manifest_uri: str, sheet_uri: str) -> dict[str, int]:
         """Count what went wrong by reason, and write a sample sheet of it."""
@@ -70,6 +83,8 @@ def example_omics_failed() -> None:
         write_sheet(failed, sheet_uri)
         log.info("The %s rows of these samples are in %s", len(failed), sheet_uri)
         return dict(reasons)
+
+    # [END report]
 
     @task
     def deliver(manifest_uri: str) -> None:

@@ -39,8 +39,9 @@ PARAMS = {
 }
 
 
-@dag(schedule=None, params=PARAMS, tags=["example", "omics"], doc_md=__doc__)
+@dag(schedule=None, params=PARAMS, default_args={"retries": 2}, tags=["example", "omics"], doc_md=__doc__)
 def example_omics_split() -> None:
+    # [START split]
     @task
     def in_parts(cohort: SampleSheet, max_runs: str) -> list[SampleSheet]:
         """Read the sheet, and return its parts; its templates have been rendered by now."""
@@ -56,6 +57,7 @@ def example_omics_split() -> None:
     )
     batches = StartRunBatchOperator.partial(
         task_id="call_variants",
+        map_index_template="part {{ task.batch_run_settings.part + 1 }}",
         default_run_setting={
             "workflowId": "{{ params.workflow_id }}",
             "roleArn": "{{ params.role_arn }}",
@@ -67,6 +69,7 @@ def example_omics_split() -> None:
         # Short enough to watch it on the emulator.
         poll_interval=3,
     ).expand(batch_run_settings=parts)
+    # [END split]
 
     @task(multiple_outputs=False)
     def report(manifest_uris: Iterable[str]) -> dict[str, int]:

@@ -68,6 +68,16 @@ class AirflowApi:
         run_id: str = response.raise_for_status().json()["dag_run_id"]
         return run_id
 
+    def dag_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow shows of the first runs of a Dag, the earliest first."""
+        runs: list[dict[str, Any]] = self._get(f"/dags/{dag_id}/dagRuns", order_by="logical_date")["dag_runs"]
+        return runs
+
+    def backfills(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow shows of the backfills of a Dag."""
+        backfills: list[dict[str, Any]] = self._get("/backfills", dag_id=dag_id)["backfills"]
+        return backfills
+
     def dag_run_state(self, dag_id: str, run_id: str) -> str:
         state: str = self._get(_dag_run(dag_id, run_id))["state"]
         return state
@@ -133,6 +143,12 @@ class AirflowApi:
     ) -> Any:
         path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         return self._get(path, map_index=str(map_index))["value"]
+
+    def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, str | None]:
+        """Return the links on a task's page; ``None`` for those that it does not show."""
+        path = f"{_dag_run(dag_id, run_id)}/taskInstances/{task_id}/links"
+        links: dict[str, str | None] = self._get(path, map_index=str(map_index))["extra_links"]
+        return links
 
     def xcom_keys(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
         """Return under which keys a task has published something."""

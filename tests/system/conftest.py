@@ -10,13 +10,20 @@ import pytest
 
 from tests.system.deployed import BUCKET, COMPONENTS_BUT_TRIGGERERS, OPTIONS, SERVICES, Deployment
 from tests.system.deployment import Airflow, Emulator, environment, free_port
-from tests.system.postgres import DEFAULT, VARIABLE, Database, NoServerError, fresh_database
+from tests.system.postgres import DEFAULT, VARIABLE, Database, fresh_database
 from tests.system.processes import Services
 
 pytest.register_assert_rewrite("tests.system.checks")
 
 DAGS = Path(__file__).parent / "dags"
-ONE_OF_EACH_FILE = ("brief", "brief_secretive_deferred", "failing_in_rounds", "in_rounds")
+ONE_OF_EACH_FILE = (
+    "brief",
+    "brief_secretive_deferred",
+    "failing_in_rounds",
+    "given_up",
+    "in_rounds",
+    "linked",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,10 +37,7 @@ def _session_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
     home = tmp_path_factory.mktemp("airflow")
     (home / "logs").mkdir()
     with ExitStack() as stack:
-        try:
-            database = stack.enter_context(fresh_database())
-        except NoServerError:
-            database = None
+        database = stack.enter_context(fresh_database())
         services = stack.enter_context(Services(home / "logs", environment(home)))
         deployment = _deploy(services, home, database)
         stack.enter_context(closing(deployment.airflow.api))

@@ -14,8 +14,11 @@ import psutil
 
 from tests.system.api import LogLine
 from tests.system.deployment import Emulator
+from tests.system.processes import show_logs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.system.deployed import Deployment
 
 #: The one task of each Dag.
@@ -36,6 +39,11 @@ class DagRun:
     emulator: Emulator
     dag_id: str
     run_id: str
+
+    @property
+    def logs(self) -> Path:
+        """Where the logs of its tasks are."""
+        return self.deployment.logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
 
     def batches(self) -> list[dict[str, Any]]:
         """Return the run's batches, the oldest first."""
@@ -78,6 +86,10 @@ class DagRun:
     def xcom(self, key: str = "return_value", map_index: int = -1) -> Any:
         return self.deployment.airflow.api.xcom(self.dag_id, self.run_id, TASK, key, map_index)
 
+    def links(self, map_index: int = -1) -> dict[str, str | None]:
+        """Return the links on the task's page."""
+        return self.deployment.airflow.api.links(self.dag_id, self.run_id, TASK, map_index)
+
     def mark(self, state: str, map_index: int | None = None) -> None:
         """Mark the task as a person would."""
         self.deployment.airflow.api.set_task_state(self.dag_id, self.run_id, TASK, state, map_index)
@@ -94,6 +106,15 @@ class DagRun:
     def task_states(self) -> list[str | None]:
         return self.deployment.airflow.api.task_states(self.dag_id, self.run_id).get(TASK, [])
 
+    def names(self) -> dict[int, str | None]:
+        """Return what Airflow calls the instances of a mapped task."""
+        instances = self.deployment.airflow.api.task_instances(self.dag_id, self.run_id)
+        return {
+            instance["map_index"]: instance["rendered_map_index"]
+            for instance in instances
+            if instance["task_id"] == TASK
+        }
+
     def has_ended(self) -> bool:
         return self.state() in ("success", "failed")
 
@@ -106,6 +127,7 @@ class DagRun:
     def wait_for_end(self) -> str:
         """Wait until the Dag run has ended, and return how."""
         self.deployment.wait_for(self.has_ended, f"the end of {self.dag_id}", every=0.5)
+        show_logs(self.logs)
         return self.state()
 
     def tries(self) -> int:
@@ -125,8 +147,7 @@ class DagRun:
 
     def told_at(self, job: int, text: str) -> float | None:
         """Return when it has told that first, in seconds since the epoch."""
-        folder = self.deployment.logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={TASK}"
-        log = folder / f"attempt=1.log.trigger.{job}.log"
+        log = self.logs / f"task_id={TASK}" / f"attempt=1.log.trigger.{job}.log"
         lines = log.read_text().splitlines() if log.exists() else []
         times = (datetime.fromisoformat(json.loads(line)["timestamp"]) for line in lines if text in line)
         return next((time.timestamp() for time in times), None)

@@ -29,8 +29,11 @@ EMULATOR_OPTIONS = (
     *("--speed", str(TIME_WARP), "--concurrent-runs", "200"),
     *("--fail-runs", "0.002", "--fail-submissions", "0.001", "--seed", "39"),
 )
-#: Where time is warped, so is the rate at which the service may be asked.
-IN_A_HURRY = {"AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND": "100"}
+#: Where time is warped, so are the rate at which the service may be asked and the pause before a retry.
+IN_A_HURRY = {
+    "AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND": "100",
+    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+}
 
 #: Those of the Dag's params.
 BUCKETS = ("example-omics-outputs", "example-omics-staging")

@@ -9,8 +9,9 @@ import secrets
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,29 @@ class Emulator:
 
     def clear_faults(self) -> None:
         self._control("DELETE", "faults")
+
+    @contextmanager
+    def failing(self, reason: str, run_setting_id: str) -> Iterator[None]:
+        """Let those runs of batches that are started meanwhile fail whose runSettingId fits a pattern."""
+        self._control("POST", "failures", json=[{"reason": reason, "run_setting_id": run_setting_id}])
+        try:
+            yield
+        finally:
+            self._control("DELETE", "failures")
+
+    def now(self) -> datetime:
+        """Return what time it is there."""
+        return datetime.fromisoformat(self._control("GET", "clock").json()["now"])
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let no time pass there, so that no batch goes on meanwhile."""
+        speed = self._control("GET", "clock").json()["speed"]
+        self._control("PATCH", "clock", json={"speed": 0})
+        try:
+            yield
+        finally:
+            self._control("PATCH", "clock", json={"speed": speed})
 
     def calls(self, operation: str) -> int:
         """Return how often an operation was called."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import psutil
 
 LOOK_EVERY = 0.25
 
+log = logging.getLogger(__name__)
+
 
 class DeploymentError(Exception):
     """
@@ -29,6 +32,13 @@ class DeploymentError(Exception):
     def __init__(self, message: str, log: Path | None = None) -> None:
         super().__init__(message)
         self.log = log
+
+
+def show_logs(folder: Path, lines: int = 40) -> None:
+    """Repeat the ends of all logs below a folder, which pytest shows where a test fails."""
+    for path in sorted(folder.rglob("*.log")):
+        end = "\n".join(path.read_text().splitlines()[-lines:])
+        log.warning("%s:\n%s", path.relative_to(folder), end)
 
 
 class BusyError(DeploymentError):

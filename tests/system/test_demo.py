@@ -128,6 +128,7 @@ def test_the_whole_way_from_a_sheet_to_mapped_tasks(tmp_path: Path) -> None:
             run_id = re.findall(r"/runs/(\S+)$", demo.output, re.MULTILINE)[0]
             found = check_batch(omics)
             check_report(api, run_id, found, s3)
+            check_log_streams(api, run_id, omics)
         assert "it waits in the triggerer" in demo.output
         assert demo.output.index("Watch it at http") < demo.output.index("it waits in the triggerer")
 
@@ -162,7 +163,13 @@ def check_report(api: AirflowApi, run_id: str, batch: dict[str, Any], s3: Any) -
     bucket, key = report["manifest_uri"].removeprefix("s3://").split("/", 1)
     with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
         assert sum(1 for _ in body.iter_lines()) == SAMPLES
-    assert set(api.task_states(DAG_ID, run_id)["list_outputs"]) == {"success"}
+
+
+def check_log_streams(api: AirflowApi, run_id: str, omics: Any) -> None:
+    assert set(api.task_states(DAG_ID, run_id)["log_streams"]) == {"success"}
+    for stream in api.xcom(DAG_ID, run_id, "log_streams", map_index=0)[:3]:
+        run = omics.get_run(id=stream.removeprefix("run/"))
+        assert run["logLocation"]["runLogStream"].endswith(f":log-stream:{stream}")
 
 
 def test_a_termination_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -28,6 +28,13 @@ with DAG("mapped", schedule=None):
         batch_run_settings=[SETTINGS, SETTINGS]
     )
 
+with DAG("mapped_by_name", schedule=None):
+    StartRunBatchOperator.partial(
+        task_id="start", map_index_template="{{ task.tags.cohort }}", **ARGUMENTS
+    ).expand_kwargs(
+        [{"batch_run_settings": SETTINGS, "tags": {"cohort": cohort}} for cohort in ("healthy", "sick")]
+    )
+
 with DAG("left_alone", schedule=None):
     StartRunBatchOperator(task_id="start", batch_run_settings=SETTINGS, cancel_on_kill=False, **ARGUMENTS)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 
@@ -46,3 +47,21 @@ with DAG("failing_in_rounds_on_the_worker", schedule=None):
 
 with DAG("failing_and_retried", schedule=None):
     StartRunBatchOperator(task_id="start", batch_run_settings=settings(2), retries=1, **ARGUMENTS)
+
+#: The second one's as above.
+NAMED = {"healthy": ["S10", "S11"], "sick": ["S12", "S35", "S40", "S33", "S144"]}
+
+with DAG("failing_and_mapped", schedule=None):
+
+    @task
+    def cohorts() -> list[str]:
+        return list(NAMED)
+
+    @task.start_run_batch(
+        task_id="start", map_index_template="{{ task.op_kwargs.cohort }}", retries=1, **ARGUMENTS
+    )
+    def start(cohort: str) -> Iterator[dict[str, str]]:
+        for name in NAMED[cohort]:
+            yield {"runSettingId": name}
+
+    start.expand(cohort=cohorts())
