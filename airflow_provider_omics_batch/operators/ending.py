@@ -91,7 +91,6 @@ class RunBatchEndingOperator(RunBatchWaiter, AwsBaseOperator[OmicsHook]):
 
         :raises RunBatchTimeoutError: It was not done within ``execution_timeout``.
         """
-        self._resumed = event is not None
         batch_id = given_or_skip(self.batch_id)
         state = self._requested(context, batch_id)
         if state is None or not is_reached(state, self.target):

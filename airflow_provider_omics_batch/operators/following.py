@@ -80,7 +80,6 @@ class RunBatchFollower(RunBatchWaiter):
         :raises RunBatchTimeoutError: It did not come in time to what it was waited for.
         :raises botocore.exceptions.ClientError: AWS did not tell how it ended.
         """
-        self._resumed = self.deferrable
         if batch_id := timed_out_batch(event):
             return self._timed_out(context, batch_id)
         with self.hook.refusals_explained():

@@ -88,7 +88,6 @@ class RunBatchSensor(RunBatchFollower, AwsBaseSensor[OmicsHook]):
 
     def execute_again(self, context: Context, event: Any = None) -> Any:
         """Go on where there was no answer yet, or no batch that HealthOmics knows."""
-        self._resumed = True
         return self.execute(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

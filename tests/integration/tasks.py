@@ -81,7 +81,10 @@ class TaskInstance:
                     self.start_date = datetime.now(UTC)
                 event = json.loads(json.dumps(asyncio.run(first_event(deferred)), default=str))
                 go_on = partial(
-                    getattr(operator, deferred.method_name), {**self.context, "task": operator}, event
+                    operator.resume_execution,
+                    deferred.method_name,
+                    {"event": event},
+                    {**self.context, "task": operator},
                 )
 
     def until_deferred(self, go_on: Callable[..., Any]) -> TaskDeferred:
