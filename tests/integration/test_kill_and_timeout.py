@@ -306,7 +306,7 @@ async def test_a_batch_that_has_ended_is_not_cancelled(
     operator = start()
     await asyncio.to_thread(ti.run, operator)
 
-    assert await operator._cancel(ti.xcom["batch_id"]) is False
+    assert await operator._cancel([ti.xcom["batch_id"]]) is False
     assert status(slow, ti.xcom["batch_id"]) == "PROCESSED"
 
 

@@ -219,6 +219,8 @@ def _configuration(home: Path, dags: Path, port: int, more: Mapping[str, str]) -
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__PARALLELISM": "4",
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # Seconds until a file is read again that has not changed.
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
         "API__BASE_URL": address,
         "API__HOST": HOST,
         "API__PORT": str(port),
