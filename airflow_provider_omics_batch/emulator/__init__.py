@@ -13,10 +13,10 @@ except ModuleNotFoundError as error:
     ) from error
 
 from airflow_provider_omics_batch.emulator.clock import Clock, ManualClock, ScaledClock
-from airflow_provider_omics_batch.emulator.control import Control
-from airflow_provider_omics_batch.emulator.failures import FailureRule
-from airflow_provider_omics_batch.emulator.faults import Fault, FaultList
 from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
+from airflow_provider_omics_batch.emulator.plan.failures import FailureRule
+from airflow_provider_omics_batch.emulator.server.control import Control
+from airflow_provider_omics_batch.emulator.server.faults import Fault, FaultList
 from airflow_provider_omics_batch.emulator.settings import Settings
 from airflow_provider_omics_batch.emulator.urls import url_bases
 

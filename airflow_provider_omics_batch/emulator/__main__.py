@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_omics_batch.emulator import Fault, FaultList, OmicsBackend, ScaledClock, Settings
-from airflow_provider_omics_batch.emulator.faults import KINDS
-from airflow_provider_omics_batch.emulator.notation import (
+from airflow_provider_omics_batch.emulator.server.application import serve
+from airflow_provider_omics_batch.emulator.server.faults import KINDS
+from airflow_provider_omics_batch.emulator.server.notation import (
     FAILURE_SYNTAX,
     FAULT_SYNTAX,
     parse_failure,
     parse_fault,
 )
-from airflow_provider_omics_batch.emulator.server import serve
-from airflow_provider_omics_batch.emulator.state import StateError
+from airflow_provider_omics_batch.emulator.server.state import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_omics_batch.emulator.failures import FailureRule
+    from airflow_provider_omics_batch.emulator.plan.failures import FailureRule
 
 T = TypeVar("T")
 

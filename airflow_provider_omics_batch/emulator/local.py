@@ -13,9 +13,9 @@ from botocore.config import Config
 from moto.core.base_backend import BackendDict
 
 from airflow_provider_omics_batch.emulator.clock import ScaledClock
-from airflow_provider_omics_batch.emulator.control import Control
 from airflow_provider_omics_batch.emulator.models import OmicsBackend
-from airflow_provider_omics_batch.emulator.server import address, create_server, listen
+from airflow_provider_omics_batch.emulator.server.application import address, create_server, listen
+from airflow_provider_omics_batch.emulator.server.control import Control
 from airflow_provider_omics_batch.emulator.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
 
-from airflow_provider_omics_batch.emulator.batch import (
+from airflow_provider_omics_batch.emulator.exceptions import ERRORS, ResourceNotFoundException
+from airflow_provider_omics_batch.emulator.plan.chance import deletion_fails
+from airflow_provider_omics_batch.emulator.plan.course import cancel, delete, last_turn
+from airflow_provider_omics_batch.emulator.requests.filters import only_filter
+from airflow_provider_omics_batch.emulator.requests.idempotency import RequestLog, without_id
+from airflow_provider_omics_batch.emulator.requests.paging import first_place, page
+from airflow_provider_omics_batch.emulator.requests.validation import check_request
+from airflow_provider_omics_batch.emulator.resources.batch import (
     CAN_CANCEL,
     CAN_DELETE,
     CAN_DELETE_RUNS,
@@ -15,23 +22,20 @@ from airflow_provider_omics_batch.emulator.batch import (
     TRANSIENT_ERROR,
     Batch,
 )
-from airflow_provider_omics_batch.emulator.chance import deletion_fails
-from airflow_provider_omics_batch.emulator.course import cancel, delete, last_turn
-from airflow_provider_omics_batch.emulator.exceptions import ERRORS, ResourceNotFoundException
-from airflow_provider_omics_batch.emulator.filters import only_filter
-from airflow_provider_omics_batch.emulator.idempotency import RequestLog, without_id
-from airflow_provider_omics_batch.emulator.intake import decide, excused, gather
-from airflow_provider_omics_batch.emulator.paging import first_place, page
-from airflow_provider_omics_batch.emulator.run import Run, candidates
-from airflow_provider_omics_batch.emulator.run_settings import RunSettings, check_default, checked_tags
-from airflow_provider_omics_batch.emulator.tags import TagOperations
-from airflow_provider_omics_batch.emulator.validation import check_request
+from airflow_provider_omics_batch.emulator.resources.intake import decide, excused, gather
+from airflow_provider_omics_batch.emulator.resources.run import Run, candidates
+from airflow_provider_omics_batch.emulator.resources.run_settings import (
+    RunSettings,
+    check_default,
+    checked_tags,
+)
+from airflow_provider_omics_batch.emulator.resources.tags import TagOperations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_omics_batch.emulator.account import Page, Params
-    from airflow_provider_omics_batch.emulator.chance import Fate
+    from airflow_provider_omics_batch.emulator.plan.chance import Fate
+    from airflow_provider_omics_batch.emulator.resources.account import Page, Params
 
 
 class OmicsBackend(TagOperations):

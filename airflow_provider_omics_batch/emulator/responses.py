@@ -12,12 +12,12 @@ from moto.core.utils import camelcase_to_underscores
 
 from airflow_provider_omics_batch.emulator.exceptions import ThrottlingException, ValidationException
 from airflow_provider_omics_batch.emulator.models import OmicsBackend, omics_backends
-from airflow_provider_omics_batch.emulator.validation import WrongTypeError
+from airflow_provider_omics_batch.emulator.requests.validation import WrongTypeError
 
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-    from airflow_provider_omics_batch.emulator.account import Page
+    from airflow_provider_omics_batch.emulator.resources.account import Page
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_omics_batch.emulator.failures import FailureRule
+    from airflow_provider_omics_batch.emulator.plan.failures import FailureRule
 
 from airflow_provider_omics_batch.emulator.behaviour import Behaviour
 from airflow_provider_omics_batch.emulator.quotas import Quotas

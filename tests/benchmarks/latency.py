@@ -15,7 +15,7 @@ from itertools import count
 from statistics import median
 
 from airflow_provider_omics_batch.emulator import Settings
-from airflow_provider_omics_batch.emulator.chance import fate_of
+from airflow_provider_omics_batch.emulator.plan.chance import fate_of
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.real_airflow import real_airflow, wait_for_success
 from tests.benchmarks.three_runs import INTERVAL, NAMES

@@ -23,8 +23,8 @@ from airflow_provider_omics_batch.emulator import (
     omics_backends,
     register,
 )
-from airflow_provider_omics_batch.emulator.middleware import operation_of
-from airflow_provider_omics_batch.emulator.server import Application
+from airflow_provider_omics_batch.emulator.server.application import Application
+from airflow_provider_omics_batch.emulator.server.middleware import operation_of
 from tests.system.deployment import REGION
 from tests.virtual_time import EPOCH, VirtualLoop
 

@@ -17,9 +17,9 @@ from airflow_provider_omics_batch.emulator import (
     Settings,
     omics_backends,
 )
-from airflow_provider_omics_batch.emulator.faults import service_of
 from airflow_provider_omics_batch.emulator.local import REGION, LocalEmulator
-from airflow_provider_omics_batch.emulator.middleware import operation_of
+from airflow_provider_omics_batch.emulator.server.faults import service_of
+from airflow_provider_omics_batch.emulator.server.middleware import operation_of
 
 BUCKET = "cohort"
 DEFAULT = {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from airflow_provider_omics_batch.emulator import ManualClock, OmicsBackend, Settings
-from airflow_provider_omics_batch.emulator.chance import fate_of
+from airflow_provider_omics_batch.emulator.plan.chance import fate_of
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import read_run_manifest

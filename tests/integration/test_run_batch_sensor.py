@@ -129,7 +129,7 @@ def test_a_sensor_that_may_fail_is_skipped_whatever_way_it_waits(
     ti = TaskInstance(task_id="wait")
     waiting = sensor(emulator.start_batch(), **{soft: True})
 
-    with pytest.raises(AirflowSkipException, match="^Skipped, not failed: Run batch"):
+    with pytest.raises(AirflowSkipException, match=r"^Skipped, not failed: Run batch"):
         run(waiting, ti)
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.emulator import Control, FailureRule, Fault
-from airflow_provider_omics_batch.emulator.calls import MOST_BYTES, MOST_CALLS, Call, CallLog
+from airflow_provider_omics_batch.emulator.server.calls import MOST_BYTES, MOST_CALLS, Call, CallLog
 from tests.integration.conftest import BUCKET, Emulator
 
 DEFAULT = {

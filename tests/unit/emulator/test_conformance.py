@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.core.utils import camelcase_to_underscores
 
 from airflow_provider_omics_batch import emulator
-from airflow_provider_omics_batch.emulator import state
+from airflow_provider_omics_batch.emulator.server import state
 from tests.unit.emulator.conformance import MODEL, OPERATIONS, Case, patterns, requests
 from tests.unit.emulator.furnished import Furnished
 from tests.unit.emulator.patterns import PATTERNS

@@ -7,7 +7,7 @@ import json
 import boto3
 import pytest
 
-from airflow_provider_omics_batch.emulator.events import Herald
+from airflow_provider_omics_batch.emulator.resources.events import Herald
 
 REGION = "eu-west-1"
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_omics_batch.emulator import FailureRule
 from airflow_provider_omics_batch.emulator.__main__ import main
-from airflow_provider_omics_batch.emulator.notation import parse_failure, read_list, write_list
+from airflow_provider_omics_batch.emulator.server.notation import parse_failure, read_list, write_list
 
 
 @pytest.fixture(name="fail")

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_omics_batch.emulator import Fault, FaultList
 from airflow_provider_omics_batch.emulator.__main__ import main
-from airflow_provider_omics_batch.emulator.notation import parse_fault, read_list, write_list
+from airflow_provider_omics_batch.emulator.server.notation import parse_fault, read_list, write_list
 
 
 def throttling(**more):

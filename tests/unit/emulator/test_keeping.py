@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
-from airflow_provider_omics_batch.emulator.keeping import Gate
-from airflow_provider_omics_batch.emulator.state import take
+from airflow_provider_omics_batch.emulator.server.keeping import Gate
+from airflow_provider_omics_batch.emulator.server.state import take
 
 READERS = 8
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_omics_batch.emulator.chance import fate_of
+from airflow_provider_omics_batch.emulator.plan.chance import fate_of
 
 BUCKET = "s3://cohort-bucket/cache/"
 

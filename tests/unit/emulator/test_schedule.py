@@ -9,11 +9,18 @@ from random import Random
 
 import pytest
 
-from airflow_provider_omics_batch.emulator.chance import RUN_FAILURES, SUBMISSION_FAILURES, Fate
-from airflow_provider_omics_batch.emulator.course import Course, Line, cancel, cancel_run, delete, delete_run
-from airflow_provider_omics_batch.emulator.schedule import plan
+from airflow_provider_omics_batch.emulator.plan.chance import RUN_FAILURES, SUBMISSION_FAILURES, Fate
+from airflow_provider_omics_batch.emulator.plan.course import (
+    Course,
+    Line,
+    cancel,
+    cancel_run,
+    delete,
+    delete_run,
+)
+from airflow_provider_omics_batch.emulator.plan.schedule import plan
+from airflow_provider_omics_batch.emulator.plan.tally import Tally, run_status
 from airflow_provider_omics_batch.emulator.settings import Settings
-from airflow_provider_omics_batch.emulator.tally import Tally, run_status
 
 AT_WORK = ("STARTING", "RUNNING", "STOPPING")
 ENDS = ("COMPLETED", "FAILED", "CANCELLED")

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_omics_batch.emulator import omics_backends
 from airflow_provider_omics_batch.emulator.exceptions import ConflictException, ResourceNotFoundException
 from airflow_provider_omics_batch.emulator.models import OmicsBackend
-from airflow_provider_omics_batch.emulator.state import take
+from airflow_provider_omics_batch.emulator.server.state import take
 from tests.unit.emulator.conftest import ACCOUNT, DEFAULT, REGION
 
 THREADS = 16

@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from moto.core.utils import get_service_model
 
-from airflow_provider_omics_batch.emulator.throttle import RATES, Throttle
+from airflow_provider_omics_batch.emulator.requests.throttle import RATES, Throttle
 
 
 def test_calls_beyond_a_second_are_refused_until_time_has_passed():

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics_batch.emulator.validation import WrongTypeError, check_request
+from airflow_provider_omics_batch.emulator.requests.validation import WrongTypeError, check_request
 from tests.unit.emulator.conftest import DEFAULT
 
 TXT = r"[\p{L}||\p{M}||\p{Z}||\p{S}||\p{N}||\p{P}]+"

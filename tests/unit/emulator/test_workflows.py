@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics_batch.emulator.state import take
+from airflow_provider_omics_batch.emulator.server.state import take
 
 TEMPLATE = {"cram": {"description": "the reads"}, "ref": {"optional": False}, "threads": {"optional": True}}
 

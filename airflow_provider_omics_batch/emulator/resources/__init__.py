@@ -1,0 +1,1 @@
+"""What an account holds, and the operations on it; those on batches are in ``models``."""
