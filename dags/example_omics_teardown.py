@@ -84,7 +84,7 @@ def example_omics_teardown() -> None:
         """Stop here if too many runs were refused."""
         hook = OmicsHook()
         total = hook.get_batch(batch_id)["totalRuns"]
-        refused = list(hook.list_runs_in_batch(batch_id, submissionStatus="FAILED"))
+        refused = list(hook.list_runs_in_batch(batch_id, submission_status="FAILED"))
         for run in refused:
             log.warning("%s: %s", run["runSettingId"], run["submissionFailureMessage"])
         if len(refused) > float(max_refused) * total:

@@ -106,55 +106,117 @@ class OmicsHook(AwsBaseHook):
         """Return a batch's status and counts."""
         return self._call("get_batch", batchId=batch_id)
 
-    def list_batch(self, **filters: str) -> Iterator[dict[str, Any]]:
+    def list_batch(
+        self, *, status: str | None = None, name: str | None = None, run_group_id: str | None = None
+    ) -> Iterator[dict[str, Any]]:
         """
-        Yield the account's batches, page after page.
+        Yield the account's batches, page after page. HealthOmics takes one filter at most.
 
-        :param filters: At most one of ``status``, ``name`` and ``runGroupId``.
+        :param status: Only those in this status.
+        :param name: Only those of this name.
+        :param run_group_id: Only those whose runs are in this run group.
         """
-        return self._items("list_batch", **filters)
+        return self._items("list_batch", status=status, name=name, runGroupId=run_group_id)
 
-    def list_runs_in_batch(self, batch_id: str, **filters: str) -> Iterator[dict[str, Any]]:
+    def list_runs_in_batch(
+        self,
+        batch_id: str,
+        *,
+        submission_status: str | None = None,
+        run_setting_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """
         Yield the runs of a batch with the outcome of their submission, page after page.
 
-        :param filters: At most one of ``submissionStatus``, ``runSettingId`` and ``runId``.
-        """
-        return self._items("list_runs_in_batch", batchId=batch_id, **filters)
+        HealthOmics takes one filter at most.
 
-    def list_runs(self, batch_id: str, **filters: str) -> Iterator[dict[str, Any]]:
+        :param submission_status: Only those in this status.
+        :param run_setting_id: Only that of this run setting.
+        :param run_id: Only this one.
+        """
+        return self._items(
+            "list_runs_in_batch",
+            batchId=batch_id,
+            submissionStatus=submission_status,
+            runSettingId=run_setting_id,
+            runId=run_id,
+        )
+
+    def list_runs(
+        self,
+        batch_id: str,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        run_group_id: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """
         Yield the runs of a batch with their status, page after page.
 
-        :param filters: ``status``, ``name`` or ``runGroupId``. AWS does not say whether it takes two.
-        """
-        return self._items("list_runs", batchId=batch_id, **filters)
+        AWS does not say whether it takes two filters at a time.
 
-    def list_batch_async(self, client: Any, **filters: str) -> AsyncIterator[dict[str, Any]]:
+        :param status: Only those in this status.
+        :param name: Only those of this name.
+        :param run_group_id: Only those in this run group.
+        """
+        return self._items("list_runs", batchId=batch_id, status=status, name=name, runGroupId=run_group_id)
+
+    def list_batch_async(
+        self,
+        client: Any,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        run_group_id: str | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
         """
         Yield what :meth:`list_batch` does.
 
         :param client: An aiobotocore client.
         """
-        return self._items_async(client, "list_batch", **filters)
+        return self._items_async(client, "list_batch", status=status, name=name, runGroupId=run_group_id)
 
     def list_runs_in_batch_async(
-        self, client: Any, batch_id: str, **filters: str
+        self,
+        client: Any,
+        batch_id: str,
+        *,
+        submission_status: str | None = None,
+        run_setting_id: str | None = None,
+        run_id: str | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """
         Yield what :meth:`list_runs_in_batch` does.
 
         :param client: An aiobotocore client.
         """
-        return self._items_async(client, "list_runs_in_batch", batchId=batch_id, **filters)
+        return self._items_async(
+            client,
+            "list_runs_in_batch",
+            batchId=batch_id,
+            submissionStatus=submission_status,
+            runSettingId=run_setting_id,
+            runId=run_id,
+        )
 
-    def list_runs_async(self, client: Any, batch_id: str, **filters: str) -> AsyncIterator[dict[str, Any]]:
+    def list_runs_async(
+        self,
+        client: Any,
+        batch_id: str,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        run_group_id: str | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
         """
         Yield what :meth:`list_runs` does.
 
         :param client: An aiobotocore client.
         """
-        return self._items_async(client, "list_runs", batchId=batch_id, **filters)
+        return self._items_async(
+            client, "list_runs", batchId=batch_id, status=status, name=name, runGroupId=run_group_id
+        )
 
     def get_run_batch_mapping(self, batch_id: str) -> dict[str, str]:
         """Return ``{runSettingId: runId}`` of the runs of a batch that were submitted so far."""
@@ -302,9 +364,8 @@ class BlockingClient:
 
 def _pages(client: Any, operation: str, parameters: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the pages of a list, and the name of their items."""
-    pages = client.get_paginator(operation).paginate(
-        **parameters, PaginationConfig={"PageSize": MAX_PAGE_ITEMS}
-    )
+    given = {name: value for name, value in parameters.items() if value is not None}
+    pages = client.get_paginator(operation).paginate(**given, PaginationConfig={"PageSize": MAX_PAGE_ITEMS})
     return pages, pages.result_keys[0].expression
 
 

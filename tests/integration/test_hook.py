@@ -97,7 +97,7 @@ def test_the_mapping_has_the_runs_that_were_submitted(hook: OmicsHook) -> None:
 
     assert mapping.keys() == set(COHORT) - {THROTTLED, REFUSED}
     assert set(mapping.values()) == {run["id"] for run in hook.list_runs(batch_id)}
-    [run] = hook.list_runs_in_batch(batch_id, runId=mapping[GOOD])
+    [run] = hook.list_runs_in_batch(batch_id, run_id=mapping[GOOD])
     assert run["runSettingId"] == GOOD
 
 

@@ -61,7 +61,7 @@ SETTINGS = {"inlineSettings": [{"runSettingId": "A"}]}
         ),
         (
             "list_runs_in_batch",
-            lambda hook: list(hook.list_runs_in_batch("7", submissionStatus="FAILED")),
+            lambda hook: list(hook.list_runs_in_batch("7", submission_status="FAILED")),
             {"batchId": "7", "submissionStatus": "FAILED", "maxItems": 100},
             {"runs": [{"runSettingId": "A"}]},
         ),
