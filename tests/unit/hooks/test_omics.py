@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,6 +88,36 @@ def test_each_operation_is_called_as_the_service_model_has_it(
         stub.assert_no_pending_responses()
     if operation.startswith("list"):
         assert result == next(iter(answer.values()))
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "sent_as"),
+    [
+        ("list_batch", "status", "status"),
+        ("list_batch", "run_group_id", "runGroupId"),
+        ("list_runs_in_batch", "run_setting_id", "runSettingId"),
+        ("list_runs_in_batch", "run_id", "runId"),
+        ("list_runs", "name", "name"),
+        ("list_runs", "run_group_id", "runGroupId"),
+    ],
+)
+def test_each_filter_is_sent_by_its_name_in_the_service_model(
+    hook: OmicsHook, operation: str, name: str, sent_as: str
+) -> None:
+    batch = {} if operation == "list_batch" else {"batchId": "7"}
+    page = {"maxResults" if operation == "list_runs" else "maxItems": 100}
+    with Stubber(hook.conn) as stub:
+        stub.add_response(operation, {}, {**batch, **page, sent_as: "1"})
+
+        assert list(getattr(hook, operation)(*batch.values(), **{name: "1"})) == []
+
+
+@pytest.mark.parametrize("operation", ["list_batch", "list_runs_in_batch", "list_runs"])
+def test_lists_take_the_same_filters_in_an_event_loop(operation: str) -> None:
+    def filters(method: str) -> list[str]:
+        return [name for name in signature(getattr(OmicsHook, method)).parameters if name != "client"]
+
+    assert filters(f"{operation}_async") == filters(operation)
 
 
 def test_the_hook_covers_every_batch_operation_of_the_service() -> None:
