@@ -10,7 +10,7 @@ from airflow_provider_omics_batch.exceptions import RunBatchFailedError
 from airflow_provider_omics_batch.operators.ending import EARLY, Lister, RunBatchEndingOperator
 from airflow_provider_omics_batch.run_batch.cancel import try_cancellation
 from airflow_provider_omics_batch.run_batch.client import PatientClient
-from airflow_provider_omics_batch.run_batch.mapping import list_under_way, list_without_record
+from airflow_provider_omics_batch.run_batch.mapping import list_statuses, list_under_way, list_without_record
 from airflow_provider_omics_batch.run_batch.records import UNDER_WAY
 from airflow_provider_omics_batch.run_batch.states import GONE, BatchState
 
@@ -27,6 +27,7 @@ class CancelRunBatchOperator(RunBatchEndingOperator):
     A batch that is still being created is cancelled as soon as it can be. How many runs could not be
     cancelled is told in the log and in the summary, and does not fail the task. HealthOmics does not cancel
     the runs that go on when a batch has FAILED: ``run_ids_left`` says which are to be cancelled one by one.
+    A batch of which HealthOmics knows nothing at all, as in another Region, fails the task.
 
     .. seealso::
         https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
@@ -71,10 +72,18 @@ class CancelRunBatchOperator(RunBatchEndingOperator):
             return list_under_way
         return super()._lister(state)
 
-    def _report(self, context: Context, state: BatchState) -> dict[str, Any]:
-        if state.status == GONE:
-            self.log.warning("HealthOmics has no record of run batch %s", state.batch_id)
-        summary = super()._report(context, state)
+    def _miss(self, context: Context, batch_id: str, summary: dict[str, Any]) -> None:
+        if self._ask(lambda client: list_statuses(client, batch_id)):
+            return
+        self._push_result(context, summary)
+        message = (
+            f"Nothing was cancelled: HealthOmics knows neither a record nor runs of batch {batch_id} in "
+            f"{self._region}. Are batch_id, region_name and aws_conn_id those with which it was submitted?"
+        )
+        raise RunBatchFailedError(message, batch_id, summary)
+
+    def _report(self, context: Context, state: BatchState, *, found: bool = True) -> dict[str, Any]:
+        summary = super()._report(context, state, found=found)
         if not state.ended or state.status == "CANCELLED":
             return summary
         if self.fail_if_ended:

@@ -52,11 +52,6 @@ class DeleteRunBatchOperator(RunBatchEndingOperator):
             return list_without_record
         return list_undeleted if self._failed(state) else None
 
-    def _report(self, context: Context, state: BatchState) -> dict[str, Any]:
-        if state.status == GONE:
-            self.log.warning("HealthOmics has no record of run batch %s", state.batch_id)
-        return super()._report(context, state)
-
     def _complain(self, context: Context, message: str, summary: dict[str, Any]) -> None:
         self._push_result(context, summary)
         raise RunBatchFailedError(message, summary["batch_id"], summary)

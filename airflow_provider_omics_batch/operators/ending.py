@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics_batch.exceptions import RunBatchTimeoutError
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
+from airflow_provider_omics_batch.links.omics import RunBatchLogsLink
 from airflow_provider_omics_batch.operators.memory import push
 from airflow_provider_omics_batch.operators.publishing import new_run_ids
 from airflow_provider_omics_batch.operators.waiting import (
@@ -29,11 +30,11 @@ from airflow_provider_omics_batch.run_batch.faults import FAULTS, code_of, remed
 from airflow_provider_omics_batch.run_batch.look import look_or_gone
 from airflow_provider_omics_batch.run_batch.mapping import list_records
 from airflow_provider_omics_batch.run_batch.records import FirstNames, Outcome, RunRecord
-from airflow_provider_omics_batch.run_batch.states import BatchState
+from airflow_provider_omics_batch.run_batch.states import GONE, BatchState
 from airflow_provider_omics_batch.run_batch.targets import Target, is_reached
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseOperatorLink, Context
 
 #: Yields runs of the batch with an id.
 Lister = Callable[[PatientClient, str], AsyncIterator[RunRecord]]
@@ -62,6 +63,7 @@ class RunBatchEndingOperator(RunBatchWaiter, AwsBaseOperator[OmicsHook]):
     """
 
     template_fields = aws_template_fields("batch_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (RunBatchLogsLink(),)
 
     #: What the batch is waited for, how people say it, and the submission status of runs that are left.
     target: ClassVar[Target]
@@ -92,13 +94,15 @@ class RunBatchEndingOperator(RunBatchWaiter, AwsBaseOperator[OmicsHook]):
         :raises RunBatchTimeoutError: It was not done within ``execution_timeout``.
         """
         batch_id = given_or_skip(self.batch_id)
+        RunBatchLogsLink.show(context, self)
         state = self._requested(context, batch_id)
+        found = state is None or state.status != GONE
         if state is None or not is_reached(state, self.target):
             if self.wait_for_completion:
                 summary: dict[str, Any] = self.wait_for(context, batch_id, wait_until=self.target)
                 return summary
             state = self._ask(lambda client: look_or_gone(client, batch_id))
-        return self._report(context, state)
+        return self._report(context, state, found=found)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -183,12 +187,18 @@ class RunBatchEndingOperator(RunBatchWaiter, AwsBaseOperator[OmicsHook]):
         """Tell of runs that are left."""
         raise NotImplementedError
 
-    def _report(self, context: Context, state: BatchState) -> dict[str, Any]:
+    def _miss(self, context: Context, batch_id: str, summary: dict[str, Any]) -> None:
+        """Judge a batch that has no record, and no runs that this could not be done with."""
+
+    def _report(self, context: Context, state: BatchState, *, found: bool = True) -> dict[str, Any]:
         """
         Publish which runs are left.
 
+        :param found: Whether HealthOmics knew the batch when it was asked to do something with it.
         :raises botocore.exceptions.ClientError: Whether there are any is not known.
         """
+        if state.status == GONE:
+            self.log.warning("HealthOmics has no record of run batch %s in %s", state.batch_id, self._region)
         summary, left, failed = Outcome(state).summary(), _Left(), self._failed(state)
         try:
             if lister := self._lister(state):
@@ -200,14 +210,22 @@ class RunBatchEndingOperator(RunBatchWaiter, AwsBaseOperator[OmicsHook]):
             self.log.warning("Which runs are left is not known: %s", remedy(error) or error)
         push(context, run_ids_left=left.run_ids.value)
         if left.run_ids.value is None:
+            which = f'_in_batch("{state.batch_id}", submission_status="{self.left_as}")'
             self.log.warning(
-                "There are too many run ids for XCom; HealthOmics lists them as %s", self.left_as
+                "There are too many run ids for XCom; OmicsHook().list_runs%s lists the runs",
+                which if failed else f'("{state.batch_id}")',
             )
         if count := left.first.count if left.known else failed:
             total = max(count, state.total)
             message = f"Of the {total:,} runs of batch {state.batch_id}, {count:,} could not be {self.done}"
             self._complain(context, f"{message}{left}", summary)
+        elif not found:
+            self._miss(context, state.batch_id, summary)
         return summary
+
+    @property
+    def _region(self) -> str:
+        return str(self.hook.conn_region_name)
 
 
 class _Left:

@@ -13,7 +13,11 @@ from airflow_provider_omics_batch.links.omics import (
     RunBatchManifestLink,
     RunBatchOutputsLink,
 )
-from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
+from airflow_provider_omics_batch.operators.omics import (
+    CancelRunBatchOperator,
+    DeleteRunBatchOperator,
+    StartRunBatchOperator,
+)
 from airflow_provider_omics_batch.sensors.omics import RunBatchSensor
 from tests.integration.conftest import BUCKET, REGION, Emulator
 from tests.integration.tasks import TaskInstance, first_event
@@ -145,6 +149,17 @@ def test_a_sensor_has_the_same_links_though_it_has_only_an_id(emulator: Emulator
     assert links(ours) == under_way(ours)
     sensor.execute_complete(ours.context, asyncio.run(first_event(deferred)))
     assert links(ours) == at_the_end(ours)
+
+
+@pytest.mark.parametrize("operator", [CancelRunBatchOperator, DeleteRunBatchOperator])
+def test_who_ends_a_batch_links_to_the_logs_of_its_runs(operator: type[Any]) -> None:
+    theirs, ours = TaskInstance(), TaskInstance(task_id="end")
+    theirs.run(start())
+
+    ours.run(operator(task_id="end", batch_id=theirs.xcom["batch_id"]))
+
+    assert ours.xcom[RunBatchLogsLink.key] == LOGS
+    assert [link.key for link in operator.operator_extra_links] == [RunBatchLogsLink.key]
 
 
 def test_a_task_whose_links_cannot_be_stored_goes_on() -> None:
