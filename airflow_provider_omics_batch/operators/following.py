@@ -129,9 +129,13 @@ class RunBatchFollower(RunBatchWaiter):
 
     def _seconds_to_tell(self) -> float:
         """Return how long it may take to tell how far a batch is, before Airflow's own timeout strikes."""
-        if self._resumed or self.execution_timeout is None:
+        if self.execution_timeout is None:
             return BACKSTOP_SECONDS
-        return max(3, min(SECONDS_BEFORE_AIRFLOW, self.execution_timeout.total_seconds() / 10) / 3)
+        limit = self.execution_timeout.total_seconds()
+        if self._resumed:
+            # Airflow gives a task that resumes all of its time again.
+            return min(BACKSTOP_SECONDS, limit / 2)
+        return max(3, min(SECONDS_BEFORE_AIRFLOW, limit / 10) * 2 / 3)
 
     @property
     def timeout_error(self) -> type[RunBatchTimeoutError]:

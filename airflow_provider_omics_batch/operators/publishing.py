@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -30,6 +31,9 @@ from airflow_provider_omics_batch.run_batch.states import BatchState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+#: Seconds for the answer how far a batch is, be there time or not to list its runs after that.
+LONGEST_LOOK = 30
 
 #: About 38,000 run ids.
 DEFAULT_RUN_IDS_MAX_BYTES = 1_000_000
@@ -105,13 +109,15 @@ class RunsPublisher:
         """
         Publish what is known of the runs of a task whose last batch goes on.
 
-        :param seconds: How long that may take.
+        :param seconds: How long that may take in all.
         """
         run_ids, manifest, outcome = new_run_ids(), None, Outcome(BatchState(batch_id, "UNKNOWN"))
+        end = time.monotonic() + seconds
         try:
-            outcome = Outcome(asyncio.run(asyncio.wait_for(self._look(batch_id), seconds)))
+            look = asyncio.wait_for(self._look(batch_id), min(LONGEST_LOOK, seconds))
+            outcome = Outcome(asyncio.run(look))
             work = self._collect_and_write(EndedBatch(outcome), [run_ids.add])
-            outcome, manifest = asyncio.run(asyncio.wait_for(work, seconds))
+            outcome, manifest = asyncio.run(asyncio.wait_for(work, end - time.monotonic()))
         except FAULTS as error:
             why = remedy(error) or str(error) or "no answer in time"
             self._log.warning("How far run batch %s is, is not known: %s", batch_id, why)

@@ -100,14 +100,12 @@ class RunBatchSensor(RunBatchFollower, AwsBaseSensor[OmicsHook]):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the batch once, and publish and judge it where it has come to its target."""
         with self._failures_softened():
-            state = self._look(context)
-            if state is None:
-                return PokeReturnValue(is_done=False)
-            self._note(context, state)
-            if is_reached(state, self.wait_until):
-                return PokeReturnValue(True, self._complete(context, EndedBatch(Outcome(state))))
+            if state := self._look(context):
+                self._note(context, state)
+                if is_reached(state, self.wait_until):
+                    return PokeReturnValue(True, self._complete(context, EndedBatch(Outcome(state))))
             if time.time() >= self._deadline(context):
-                return PokeReturnValue(True, self._timed_out(context, state.batch_id))
+                return PokeReturnValue(True, self._timed_out(context, self._given()))
             return PokeReturnValue(is_done=False)
 
     def _look(self, context: Context) -> BatchState | None:

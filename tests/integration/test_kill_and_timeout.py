@@ -365,6 +365,19 @@ def test_a_timeout_is_told_as_one_whatever_aws_answers_by_then(
     assert ti.xcom["return_value"]["batch_id"] == ti.xcom["batch_id"]
 
 
+def test_a_task_that_resumes_to_no_answer_fails_before_airflows_own_timeout_strikes(slow: Emulator) -> None:
+    ti, operator = TaskInstance(), start(on_timeout="leave", execution_timeout=timedelta(seconds=6))
+    ti.run(start(wait_for_completion=False))
+    slow.faults.add(Fault(operation="GetBatch", kind="error", error="InternalServerException", times=100))
+    event, began = {"status": "timeout", "batch_id": ti.xcom["batch_id"]}, time.monotonic()
+
+    with pytest.raises(RunBatchTimeoutError):
+        operator.resume_execution("execute_complete", {"event": event}, ti.context)
+
+    assert time.monotonic() - began < 6
+    assert ti.xcom["return_value"]["status"] == "UNKNOWN"
+
+
 def test_a_batch_that_was_to_be_left_is_not_cancelled_by_airflows_own_timeout(slow: Emulator) -> None:
     """Airflow kills a task whose time is over, also while it says how far the batch is."""
     slow.configure(speed=100, run_seconds=1_000_000, creating_seconds=0, pending_seconds=0)

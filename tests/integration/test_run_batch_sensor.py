@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -153,6 +154,21 @@ def test_a_timeout_of_a_sensor_that_may_fail_skips_it(sensor: Sensor, emulator: 
 
     with pytest.raises(AirflowSkipException):
         run(sensor(emulator.start_batch(), timeout=0.5, soft_fail=True), ti)
+
+
+def test_a_timeout_without_an_answer_is_told_soon(
+    sensor: Sensor, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.operators.publishing.LONGEST_LOOK", 1)
+    monkeypatch.setattr("airflow_provider_omics_batch.sensors.omics.PAUSE", 0.5)
+    emulator.faults.add(Fault(operation="GetBatch", kind="error", error="InternalServerException", times=100))
+    batch_id, ti, began = emulator.start_batch(), TaskInstance(task_id="wait"), time.monotonic()
+
+    with pytest.raises(RunBatchTimeoutError):
+        run(sensor(batch_id, timeout=2), ti)
+
+    assert time.monotonic() - began < 20
+    assert ti.xcom["return_value"]["status"] == "UNKNOWN"
 
 
 def test_a_timeout_is_counted_from_the_first_poke(emulator: Emulator) -> None:
