@@ -37,8 +37,10 @@ class _StartRunBatchDecoratedOperator(DecoratedOperator, StartRunBatchOperator):
         *(name for name in StartRunBatchOperator.template_fields if name != "batch_run_settings"),
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
-        **DecoratedOperator.template_fields_renderers,
-        **StartRunBatchOperator.template_fields_renderers,
+        name: renderer
+        for operator in (DecoratedOperator, StartRunBatchOperator)
+        for name, renderer in operator.template_fields_renderers.items()
+        if name != "batch_run_settings"
     }
 
     def __init__(
@@ -74,11 +76,20 @@ class _StartRunBatchDecoratedOperator(DecoratedOperator, StartRunBatchOperator):
         """
         Call the function, and return what it returns.
 
-        Nothing of what it raises is changed.
+        It may change what it is given: the next call gets that anew. Nothing of what it raises is changed.
         """
-        kwargs = self.determine_kwargs({**context, **self.op_kwargs})
-        given = self.python_callable(*self.op_args, **kwargs)
+        kwargs = self.determine_kwargs({**context, **_copied(dict(self.op_kwargs))})
+        given = self.python_callable(*_copied(list(self.op_args)), **kwargs)
         return given.resolve(context) if isinstance(given, SampleSheet) else given
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of what one task gives to another; what else it holds is the same."""
+    if type(value) is dict:
+        return {name: _copied(member) for name, member in value.items()}
+    if type(value) in (list, set):
+        return type(value)(map(_copied, value))
+    return value
 
 
 def start_run_batch_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:

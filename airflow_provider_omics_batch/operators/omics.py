@@ -86,7 +86,8 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         Derived from the task instance unless given. (templated)
     :param staging_uri: ``s3://bucket/prefix/``, where run settings are put that are too many for the
         request (over 100) and where the manifest goes. (templated)
-    :param wait_for_completion: Whether to wait until the batch has ended.
+    :param wait_for_completion: Whether to wait until the batch has ended. Without, the task neither judges
+        what becomes of it nor cancels it for that.
     :param fail_fast: Whether to cancel the batch as soon as more runs have gone wrong than
         ``max_failed_runs`` and the rounds that are left can bear.
     :param retry_failed_rounds: How many more batches a try submits, each of the runs that failed in the one
@@ -130,6 +131,11 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         if retry_failed_rounds and self.wait_until != "processed":
             raise ValueError(
                 "retry_failed_rounds takes wait_until='processed': before, which runs fail is not known"
+            )
+        if (retry_failed_rounds or fail_fast) and not wait_for_completion:
+            raise ValueError(
+                "retry_failed_rounds and fail_fast take wait_for_completion=True: "
+                "a task that ends with the submission sees no run fail"
             )
         self.default_run_setting = default_run_setting
         self.batch_run_settings = (

@@ -177,6 +177,18 @@ def failing_from_its_second_call_on() -> Callable[[], Iterator[dict[str, Any]]]:
     return function
 
 
+def test_a_function_may_use_up_its_arguments(start: Start, emulator: Emulator) -> None:
+    emulator.configure(fail_submissions=0.5, fail_runs=0.5)
+
+    def using_up(samples: list[str]) -> Iterator[dict[str, Any]]:
+        while samples:
+            yield {"runSettingId": samples.pop()}
+
+    TaskInstance().run(start(using_up, list(COHORT), retry_failed_rounds=1, max_failed_runs=len(LASTING)))
+
+    assert sent(emulator) == [set(COHORT), PASSING]
+
+
 def test_a_function_that_fails_in_a_round_does_not_spoil_what_is_good_enough(
     start: Start, emulator: Emulator
 ) -> None:

@@ -94,6 +94,18 @@ def test_what_cannot_be_waited_for_is_refused_when_the_dag_is_parsed() -> None:
         )
 
 
+@pytest.mark.parametrize("arguments", [{"fail_fast": True}, {"retry_failed_rounds": 1}])
+def test_what_looks_at_failed_runs_needs_a_task_that_waits_for_them(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="retry_failed_rounds and fail_fast take wait_for_completion=True"):
+        StartRunBatchOperator(
+            task_id="t",
+            default_run_setting=DEFAULT,
+            batch_run_settings=[],
+            wait_for_completion=False,
+            **arguments,
+        )
+
+
 def test_rounds_need_a_batch_that_is_waited_for_to_its_end() -> None:
     with pytest.raises(ValueError, match="retry_failed_rounds takes wait_until='processed'"):
         StartRunBatchOperator(
