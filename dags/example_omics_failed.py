@@ -7,8 +7,10 @@ round has left, and where no run is worth another one, it fails at once. The man
 
 - `report` runs whatever has become of the batch. It reads the runs that went wrong and no others, counts
   them by reason, and writes their rows of the sample sheet to S3: a small sheet, to be mended and run alone.
+- `delete_runs` deletes the runs of both batches, which would count towards the account's quota of runs. Their
+  outputs and their logs stay.
 - `deliver` runs only if all runs have completed. Otherwise it is not even started, so that the Dag run fails
-  with the batch; with nothing but `report` at its end, Airflow would call it a success.
+  with the batch; with nothing but the others at its end, Airflow would call it a success.
 
 The defaults of the params fit the emulator, as those of `example_omics_cohort` do.
 """
@@ -23,7 +25,7 @@ from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
-from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
+from airflow_provider_omics_batch.operators.omics import DeleteRunBatchOperator, StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import RunRecord, SampleSheet, read_run_manifest, went_wrong
 
 log = logging.getLogger(__name__)
@@ -92,8 +94,20 @@ def example_omics_failed() -> None:
         log.info("All samples have completed: %s", manifest_uri)
 
     manifest_uri = batch.output["manifest_uri"]
-    report(manifest_uri, "{{ params.staging_uri }}failed/{{ run_id }}.tsv")
+    reported = report(manifest_uri, "{{ params.staging_uri }}failed/{{ run_id }}.tsv")
     deliver(manifest_uri)
+
+    # [START all]
+    @task(trigger_rule="all_done")
+    def each(batch_ids: list[str]) -> list[str]:
+        """Return the first batch and those after it, for a task to be mapped over."""
+        return batch_ids
+
+    delete_runs = DeleteRunBatchOperator.partial(task_id="delete_runs", poll_interval=3).expand(
+        batch_id=each(batch.output["batch_ids"])
+    )
+    # [END all]
+    reported >> delete_runs
 
 
 def reason_of(run: RunRecord) -> str:

@@ -96,7 +96,8 @@ def example_omics_teardown() -> None:
     # Mostly the batch has ended by then, which is no error.
     cancel = CancelRunBatchOperator(task_id="cancel", batch_id=batch_id, fail_if_ended=False, poll_interval=3)
     batch >> submitted >> check(batch_id, "{{ params.max_refused }}") >> processed
-    processed >> cancel.as_teardown(setups=batch)
+    # Airflow calls a Dag run a success whose teardown has failed, unless told otherwise.
+    processed >> cancel.as_teardown(setups=batch, on_failure_fail_dagrun=True)
     # [END teardown]
 
     # [START delete]
