@@ -53,15 +53,18 @@ class Herald:
         self._told_until = -inf
         # Changes at that very moment, of which some may come later.
         self._told: set[Change] = set()
+        # The names of the rules that were there the last time.
+        self._heard_by: set[str] = set()
         self._orders: dict[int, _Order] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # The ids of objects do not last.
-        return {**vars(self), "_orders": {}}
+        # The ids of objects do not last, and rules are not kept.
+        return {**vars(self), "_orders": {}, "_heard_by": set()}
 
     def tell(self, batches: Iterable[Batch], now: float) -> None:
-        """Send what has changed since the last time."""
-        wanted = self._wanted()
+        """Send what has changed since the last time; a rule that is new hears nothing older than itself."""
+        rules = self._rules()
+        wanted = _wanted(rules)
         since = self._told_until
         changes: list[Change] = []
         if BATCH_CHANGE in wanted:
@@ -73,35 +76,29 @@ class Herald:
             self._told.clear()
         self._told |= {change for change in fresh if change.time == now}
         self._told_until = now
+        heard_by, self._heard_by = self._heard_by, {rule.name for rule in rules}
         for change in fresh:
-            self._send(_event(change))
+            hearing = [rule for rule in rules if rule.name in heard_by or change.time == now]
+            if hearing:
+                self._send(_event(change), hearing)
 
     def is_heard(self) -> bool:
-        """Tell whether anybody wants to know."""
-        return bool(self._wanted())
-
-    def _wanted(self) -> set[str]:
-        """Name the kinds of events that some rule has a target for."""
-        wanted: set[str] = set()
-        for rule in self._rules():
-            pattern = rule.event_pattern.get_pattern()
-            if _may_fit(pattern.get("source", [SOURCE]), SOURCE):
-                wanted |= {kind for kind in KINDS if _may_fit(pattern.get("detail-type", KINDS), kind)}
-        return wanted
+        """Tell whether anybody wants to know, or did so the last time."""
+        return bool(_wanted(self._rules()) or self._heard_by)
 
     def _rules(self) -> list[Any]:
-        """List the rules with a target; one without a pattern has a schedule instead."""
+        """List the rules for us with a target; one without a pattern has a schedule instead."""
         if "moto.events.models" not in sys.modules:
             return []
         backend = sys.modules["moto.events.models"].events_backends[self._account_id][self._region_name]
         rules = backend.event_buses["default"].rules.values()
         enabled = (rule for rule in rules if rule.state == "ENABLED" and rule.targets)
-        return [rule for rule in enabled if rule.event_pattern.get_pattern()]
+        return [rule for rule in enabled if _is_for_us(rule.event_pattern.get_pattern())]
 
-    def _send(self, event: dict[str, Any]) -> None:
+    def _send(self, event: dict[str, Any], rules: Iterable[Any]) -> None:
         """Give an event to the rules ourselves: what moto's PutEvents delivers lacks the account."""
         event = {**event, "account": self._account_id, "region": self._region_name}
-        for rule in self._rules():
+        for rule in rules:
             transforms = all("InputTransformer" in target for target in rule.targets)
             ingestion = {"ingestion-time": time.time()} if transforms else {}
             try:
@@ -122,6 +119,17 @@ class Herald:
                     passed_by = begin == end and status not in ("PENDING", "STARTING")
                     if since <= begin <= until and not passed_by:
                         yield Change(begin, batch, place, status)
+
+
+def _is_for_us(pattern: dict[str, Any]) -> bool:
+    return bool(pattern) and _may_fit(pattern.get("source", [SOURCE]), SOURCE)
+
+
+def _wanted(rules: Iterable[Any]) -> set[str]:
+    """Name the kinds of events that some rule may want."""
+    patterns = [rule.event_pattern.get_pattern() for rule in rules]
+    filters = [pattern.get("detail-type", KINDS) for pattern in patterns]
+    return {kind for kind in KINDS if any(_may_fit(each, kind) for each in filters)}
 
 
 def _may_fit(filters: Iterable[Any], value: str) -> bool:

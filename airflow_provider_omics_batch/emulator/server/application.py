@@ -24,8 +24,11 @@ from airflow_provider_omics_batch.emulator.server.keeping import Keeper, KeptSer
 from airflow_provider_omics_batch.emulator.server.middleware import FaultyService, operation_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import FrameType
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ class Application(DomainDispatcherApplication):
         app: Any = create_backend_app(service)
         if service == "moto_api":
             app.wsgi_app = partial(self._control, app.wsgi_app)
+        if service == "events":
+            app.wsgi_app = partial(_between_events, app.wsgi_app)
         if self._keeper and service in KEPT:
             app.wsgi_app = KeptService(app.wsgi_app, self._keeper)
         if service in SERVICES:
@@ -67,6 +72,16 @@ class Application(DomainDispatcherApplication):
             # Clients like curl call any body a form, which would be parsed away.
             environ["CONTENT_TYPE"] = "application/json"
         return host
+
+
+def _between_events(
+    application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Let what is said to EventBridge hold for what happens afterwards, and not for what happened before."""
+    send_events()
+    answer = application(environ, start_response)
+    send_events()
+    return answer
 
 
 def _is_unsigned(environ: dict[str, Any], path: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,6 +59,29 @@ def test_time_stands_still_until_it_is_moved(control: Control, omics: Any) -> No
     moved = control.advance(36_000)
     assert status(omics, batch) == "PROCESSED"
     assert moved.now - stopped.now == timedelta(seconds=36_005)
+
+
+def test_a_rule_hears_what_happens_from_when_it_is_made_until_it_is_disabled(
+    control: Control, omics: Any, server: Emulator
+) -> None:
+    sqs, events = server.client("sqs"), server.client("events")
+    with closing(sqs), closing(events):
+        control.set_speed(0)
+        start(omics, "a")
+        control.advance(7)
+        queue = sqs.create_queue(QueueName="batches")["QueueUrl"]
+        pattern = {"source": ["aws.omics"], "detail-type": ["RunBatch Status Change"]}
+        events.put_rule(Name="batches", EventPattern=json.dumps(pattern))
+        target = {"Id": "queue", "Arn": "arn:aws:sqs:us-east-1:123456789012:batches"}
+        events.put_targets(Rule="batches", Targets=[target])
+        control.advance(9)
+        events.disable_rule(Name="batches")
+        control.advance(4000)
+        events.enable_rule(Name="batches")
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+
+        told = [json.loads(each["Body"])["detail"]["status"] for each in messages]
+        assert told == ["SUBMITTING", "INPROGRESS"]
 
 
 def test_time_runs_as_fast_as_told(control: Control) -> None:

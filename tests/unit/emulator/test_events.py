@@ -7,6 +7,7 @@ import json
 import boto3
 import pytest
 
+from airflow_provider_omics_batch.emulator import omics_backends
 from airflow_provider_omics_batch.emulator.resources.events import Herald
 
 REGION = "eu-west-1"
@@ -111,6 +112,53 @@ def test_what_has_passed_unseen_is_told_later_with_its_own_time(batch_events, st
     assert [event["time"] for event in events[:3]] == [
         *("2027-01-15T08:00:00Z", "2027-01-15T08:00:05Z", "2027-01-15T08:00:10Z")
     ]
+
+
+def test_a_new_rule_hears_nothing_of_the_past(batch_events, start, clock):
+    start(3)
+    clock.advance(4000)
+    received = batch_events()
+    omics_backends["123456789012"][REGION].send_events()
+
+    assert received() == []
+
+
+def test_a_rule_hears_nothing_of_what_happens_while_it_is_disabled(
+    batch_events, events_client, start, omics, clock
+):
+    received, (events, _) = batch_events(), events_client
+    start(1)
+    clock.advance(7)
+    omics.list_batch()
+    events.disable_rule(Name="omics")
+    start(1)
+    clock.advance(4000)
+    events.enable_rule(Name="omics")
+    omics.list_batch()
+    assert statuses(received()) == ["CREATING", "PENDING"]
+
+    start(1)
+    clock.advance(4000)
+    omics_backends["123456789012"][REGION].send_events()
+    assert statuses(received()) == ["CREATING", "PENDING", "SUBMITTING", "INPROGRESS", "PROCESSED"]
+
+
+def test_a_second_rule_hears_less_than_the_first(batch_events, events_client, start, omics, clock):
+    received, (events, sqs) = batch_events(), events_client
+    start(1)
+    clock.advance(7)
+    queue = sqs.create_queue(QueueName="later")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="later", EventPattern=json.dumps({"source": ["aws.omics"]}))
+    events.put_targets(Rule="later", Targets=[{"Id": "queue", "Arn": arn}])
+    omics.list_batch()
+    clock.advance(1)
+    start(1)
+    omics.list_batch()
+
+    assert statuses(received()) == ["CREATING", "PENDING", "CREATING"]
+    [message] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(message["Body"])["detail"]["status"] == "CREATING"
 
 
 def test_an_event_of_a_batch_is_as_documented(batch_events, start, omics, clock, configure):
