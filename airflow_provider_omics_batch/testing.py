@@ -33,10 +33,19 @@ def omics_emulator_server() -> Iterator[LocalEmulator]:
 
 
 @pytest.fixture
-def omics_emulator(omics_emulator_server: LocalEmulator) -> LocalEmulator:
-    """Give the emulator as it was at its start: an empty account, no faults, an hour a second."""
-    omics_emulator_server.control.reset()
-    return omics_emulator_server
+def omics_emulator(request: pytest.FixtureRequest) -> Iterator[LocalEmulator]:
+    """
+    Give the emulator as it was at its start: an empty account, no faults, an hour a second.
+
+    A test that has moto to itself afterwards finds its own settings and clock again.
+    """
+    from airflow_provider_omics_batch.emulator.models import OmicsBackend
+
+    before = OmicsBackend.default_settings, OmicsBackend.default_clock
+    emulator: LocalEmulator = request.getfixturevalue("omics_emulator_server")
+    emulator.control.reset()
+    yield emulator
+    OmicsBackend.configure_all(*before)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class LocalEmulator:
         """
         Make a boto3 client; close it when it is not needed any more.
 
-        :param service: ``omics``, ``s3`` or ``sts``.
+        :param service: ``omics``, ``s3``, or any other that moto has.
         :param config: more members of botocore's ``Config``.
         """
         return boto3.client(

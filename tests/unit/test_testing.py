@@ -55,6 +55,37 @@ def test_a_proxy_of_the_environment_does_not_come_between(
     assert OmicsHook(aws_conn_id=omics_connection).conn.list_batch()["items"] == []
 
 
+def test_nothing_of_the_fixture_remains_at_the_end_of_a_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["airflow_provider_omics_batch.testing"]')
+    (tmp_path / "test_both.py").write_text(
+        """
+from moto import mock_aws
+
+from airflow_provider_omics_batch.emulator import omics_backends
+
+
+def test_over_http(omics_emulator):
+    omics_emulator.control.configure(start_run_tps=77)
+    omics_emulator.control.set_speed(5)
+
+
+@mock_aws
+def test_without_a_server():
+    backend = omics_backends["123456789012"]["us-east-1"]
+    assert (backend.settings.start_run_tps, backend.clock.speed) == (5, 1)
+
+
+def test_over_http_again(omics_emulator):
+    assert omics_emulator.control.clock().speed == 3600
+    assert omics_emulator.control.settings()["start_run_tps"] == 5
+"""
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_fixtures_load_moto_only_when_they_are_used() -> None:
     done = in_fresh_interpreter(
         "import airflow_provider_omics_batch.testing, sys; print('moto' in sys.modules)"
