@@ -30,8 +30,13 @@ SERVICES = ("omics", "s3")
 
 _PACKAGES = ("airflow-provider-omics-batch", "moto")
 
-#: The modules whose classes a state is made of, and what else it may name.
-_MODULES = ("airflow_provider_omics_batch.emulator.", "moto.s3.", "moto.utilities.tagging_service")
+#: The modules whose own classes a state is made of, and what else it may name.
+_MODULES = (
+    *(f"airflow_provider_omics_batch.emulator.{place}" for place in ("plan.", "requests.", "resources.")),
+    "airflow_provider_omics_batch.emulator.settings",
+    "moto.s3.",
+    "moto.utilities.tagging_service",
+)
 _NAMES = {
     "builtins": {"set", "frozenset", "list", "dict", "bytearray", "object"},
     "collections": {"OrderedDict", "defaultdict", "deque"},
@@ -106,18 +111,28 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         # What is not even allowed by name is not imported.
-        _check(module, name, object)
+        _check_name(module, name)
         found = super().find_class(module, name)
         _check(module, name, found)
         return found
 
 
 def _check(module: str, name: str, found: Any) -> None:
-    """Raise ``PickleError`` for what is no part of a state."""
-    known = name in _NAMES.get(module, ())
-    ours = module.startswith(_MODULES) and "." not in name and isinstance(found, type)
-    if not known and not ours:
-        raise pickle.PickleError(f"{module}.{name} is no part of a state")
+    """Raise ``PickleError`` for what is no part of a state; a class is one only where it was defined."""
+    _check_name(module, name)
+    ours = isinstance(found, type) and found.__module__ == module
+    if not ours and module not in _NAMES:
+        raise _stranger(module, name)
+
+
+def _check_name(module: str, name: str) -> None:
+    ours = module.startswith(_MODULES) and "." not in name
+    if not ours and name not in _NAMES.get(module, ()):
+        raise _stranger(module, name)
+
+
+def _stranger(module: str, name: str) -> pickle.PickleError:
+    return pickle.PickleError(f"{module}.{name} is no part of a state")
 
 
 class StateFile:

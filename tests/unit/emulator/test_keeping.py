@@ -5,8 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
+import pytest
+
 from airflow_provider_omics_batch.emulator.server.keeping import Gate
-from airflow_provider_omics_batch.emulator.server.state import take
+from airflow_provider_omics_batch.emulator.server.state import StateError, restore, take
 
 READERS = 8
 
@@ -67,3 +69,20 @@ def test_what_can_be_counted_again_is_not_kept(start, counts, clock):
     assert counts(batch)
 
     assert b"Tally" not in take()
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "airflow_provider_omics_batch.emulator.server.keeping Thread",
+        "airflow_provider_omics_batch.emulator.server.keeping Keeper",
+        "airflow_provider_omics_batch.emulator.server.application partial",
+        "airflow_provider_omics_batch.emulator.resources.batch Tally",
+        "airflow_provider_omics_batch.emulator.resources.account RLock",
+        "moto.s3.models MetricDatum",
+        "moto.s3.models reload",
+    ],
+)
+def test_a_file_cannot_name_what_no_state_is_made_of(named):
+    with pytest.raises(StateError, match=f"{named.replace(' ', '.')} is no part of a state"):
+        restore(f"c{named.replace(' ', chr(10))}\n.".encode())
