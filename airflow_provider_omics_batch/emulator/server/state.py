@@ -139,7 +139,8 @@ class StateFile:
     """A file with a state; it is replaced as a whole, so that it is whole whenever the process is killed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        # One file, and one lock, whatever links lead to it.
+        self._path = path.resolve()
         self._time_at = len(_head())
 
     def lock(self) -> None:

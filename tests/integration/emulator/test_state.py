@@ -285,13 +285,21 @@ def test_a_file_that_is_no_state_of_this_emulator_is_named_and_left_alone(
     assert process.state.read_bytes() == before
 
 
-def test_a_second_emulator_does_not_take_the_file_of_one_that_is_at_work(process: Process) -> None:
-    done = run(process.state)
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_second_emulator_does_not_take_the_file_of_one_that_is_at_work(
+    process: Process, by_link: bool
+) -> None:
+    link = process.state.with_name("link")
+    link.symlink_to(process.state)
+    path = link if by_link else process.state
+
+    done = run(path)
 
     assert (done.returncode, done.stderr) == (
         1,
-        f"cannot go on from {process.state}: another emulator is at work on it\n",
+        f"cannot go on from {path}: another emulator is at work on it\n",
     )
+    assert link.is_symlink()
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
