@@ -17,6 +17,7 @@ FEW_RUNS = 100
 def run() -> list[Figure]:
     with laboratory("emulator") as lab:
         one, parts = lab.in_turns("emulator:one_batch", "emulator:several_batches", runs=RUNS, parts=PARTS)
+        kept = lab.measure("emulator:one_batch_kept", runs=RUNS, parts=1)
         few = lab.measure("emulator:one_batch", runs=FEW_RUNS, parts=1)
     what = f"beside {PARTS} batches of {RUNS // PARTS:,}"
     return [
@@ -25,6 +26,13 @@ def run() -> list[Figure]:
             unit="MB",
             ours=one["peak"],
             rival=parts["peak"],
+            at_most=300,
+        ),
+        Figure(
+            what="the same with a state file, beside without one",
+            unit="MB",
+            ours=kept["peak"],
+            rival=one["peak"],
             at_most=300,
         ),
         Figure(

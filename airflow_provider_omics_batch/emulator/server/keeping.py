@@ -46,10 +46,11 @@ class Keeper:
         :raises OSError: it cannot be read or written.
         """
         self._file.lock()
-        if found := self._file.read():
-            time, content = found
-            restore(content)
-            OmicsBackend.shared_clock().resume(time)
+        with self._file.opened() as found:
+            if found:
+                time, content = found
+                restore(content)
+                OmicsBackend.shared_clock().resume(time)
         self.save()
         self._thread.start()
 
@@ -69,14 +70,13 @@ class Keeper:
             self._file.write_time(OmicsBackend.default_clock())
 
     def _write(self) -> int:
-        with ExitStack() as stack:
+        with self._file.successor(_time_ahead) as file, ExitStack() as stack:
             stack.enter_context(self.gate.closed())
             for regions in list(omics_backends.values()):
                 for backend in list(regions.values()):
                     stack.enter_context(backend.at_rest())
             asked = self._asked
-            content = take()
-        self._file.write(_time_ahead(), content)
+            take(file)
         return asked
 
     def _move_time(self) -> None:

@@ -12,10 +12,10 @@ import fcntl
 import json
 import os
 import pickle
+from contextlib import contextmanager
 from importlib.metadata import version
-from io import BytesIO
 from types import BuiltinFunctionType, FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from moto.s3.models import s3_backends
 from moto.s3.utils import _VersionedKeyStore
@@ -23,7 +23,10 @@ from moto.s3.utils import _VersionedKeyStore
 from airflow_provider_omics_batch.emulator.models import omics_backends
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from airflow_provider_omics_batch.emulator.clock import Clock
 
 #: The services whose state is kept.
 SERVICES = ("omics", "s3")
@@ -47,9 +50,6 @@ _NAMES = {
     "requests.structures": {"CaseInsensitiveDict"},
 }
 
-#: To the last digit, in a fixed length.
-_TIME_FORMAT = "{!r:<26}\n"
-
 State = dict[str, dict[tuple[str, str], dict[str, Any]]]
 
 
@@ -57,8 +57,8 @@ class StateError(Exception):
     """A file that holds no state that this emulator could go on from."""
 
 
-def take() -> bytes:
-    """Take the state of all accounts and Regions; nothing may change meanwhile."""
+def take(file: IO[bytes]) -> None:
+    """Write the state of all accounts and Regions into a file; nothing may change meanwhile."""
     state: State = {service: {} for service in SERVICES}
     for service, backends in state.items():
         for account_id, regions in list(_backends(service).items()):
@@ -66,19 +66,17 @@ def take() -> bytes:
                 passing = getattr(backend, "passing_members", ())
                 members = {name: value for name, value in vars(backend).items() if name not in passing}
                 backends[account_id, region] = members
-    content = BytesIO()
-    _Pickler(content, protocol=5).dump(state)
-    return content.getvalue()
+    _Pickler(file, protocol=5).dump(state)
 
 
-def restore(content: bytes) -> None:
+def restore(file: IO[bytes]) -> None:
     """
     Bring back a state that was taken.
 
     :raises StateError: it is none.
     """
     try:
-        state: State = _Unpickler(BytesIO(content)).load()
+        state: State = _Unpickler(file).load()
         for service in SERVICES:
             for (account_id, region), members in state[service].items():
                 vars(_backends(service)[account_id][region]).update(members)
@@ -159,31 +157,35 @@ class StateFile:
         except BlockingIOError as error:
             raise StateError("another emulator is at work on it") from error
 
-    def read(self) -> tuple[float, bytes] | None:
+    @contextmanager
+    def opened(self) -> Iterator[tuple[float, IO[bytes]] | None]:
         """
-        Read the time and the state; ``None`` if there is no file yet.
+        Read the time, and leave the rest to be read; ``None`` if there is no file yet.
 
         :raises StateError: it is not of this emulator.
         """
         try:
-            with self._path.open("rb") as file:
-                head, time, content = file.readline(), file.readline(), file.read()
+            file = self._path.open("rb")
         except FileNotFoundError:
-            return None
-        if head != _head():
-            raise StateError(f"{_writer(head)}, and this is {_written_by(_head())}")
-        try:
-            return float(time), content
-        except ValueError as error:
-            raise StateError("it is damaged: it tells no time") from error
+            yield None
+            return
+        with file:
+            head, time = file.readline(), file.readline()
+            if head != _head():
+                raise StateError(f"{_writer(head)}, and this is {_written_by(_head())}")
+            yield _time_of(time), file
 
-    def write(self, time: float, content: bytes) -> None:
+    @contextmanager
+    def successor(self, clock: Clock) -> Iterator[IO[bytes]]:
+        """Give a file to write a state into, which gets the time of then and takes this one's place."""
         fresh = self._path.with_name(f"{self._path.name}.new")
         # For its owner alone, since the objects of S3 are in it.
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_head() + _TIME_FORMAT.format(time).encode())
-            file.write(content)
+            file.write(_head() + _line(clock()))
+            yield file
+            file.seek(self._time_at)
+            file.write(_line(clock()))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
@@ -191,7 +193,19 @@ class StateFile:
     def write_time(self, time: float) -> None:
         with self._path.open("r+b", buffering=0) as file:
             file.seek(self._time_at)
-            file.write(_TIME_FORMAT.format(time).encode())
+            file.write(_line(time))
+
+
+def _line(time: float) -> bytes:
+    # To the last digit, in a fixed length.
+    return f"{time!r:<26}\n".encode()
+
+
+def _time_of(line: bytes) -> float:
+    try:
+        return float(line)
+    except ValueError as error:
+        raise StateError("it is damaged: it tells no time") from error
 
 
 def _head() -> bytes:

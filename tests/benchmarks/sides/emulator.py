@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from statistics import median
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import boto3
 from moto import mock_aws
@@ -18,6 +19,7 @@ from airflow_provider_omics_batch.emulator import (
     omics_backends,
     register,
 )
+from airflow_provider_omics_batch.emulator.server.state import take
 from tests.benchmarks.cohort import DEFAULT_RUN_SETTING
 from tests.benchmarks.laboratory import BUCKET
 from tests.benchmarks.measuring import status, usage
@@ -30,12 +32,18 @@ def one_batch(runs: int, parts: int) -> dict[str, float]:
     return _accept([runs])
 
 
+def one_batch_kept(runs: int, parts: int) -> dict[str, float]:
+    """Write the state into a file, too."""
+    with TemporaryFile() as file:
+        return _accept([runs], file)
+
+
 def several_batches(runs: int, parts: int) -> dict[str, float]:
     return _accept([runs // parts] * parts)
 
 
 @mock_aws
-def _accept(sizes: list[int]) -> dict[str, float]:
+def _accept(sizes: list[int], state: IO[bytes] | None = None) -> dict[str, float]:
     """Start batches of these sizes at once, and look at the last one while all are at work."""
     register()
     backend, clock = omics_backends[DEFAULT_ACCOUNT_ID][REGION], ManualClock()
@@ -46,6 +54,8 @@ def _accept(sizes: list[int]) -> dict[str, float]:
         s3.put_object(Bucket=BUCKET, Key=f"{number}.json", Body=_settings(size))
     with usage() as used:
         batch_ids = [_start(backend, number) for number in range(len(sizes))]
+    if state:
+        take(state)
     clock.advance(3600)
     return {
         "cpu": used.cpu,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,9 +111,11 @@ def is_as_the_model_says(operation: str, case: Case, answer: Answer) -> bool:
 def test_each_member_takes_what_the_model_allows_and_nothing_beyond(
     unchecked: Any, furnished: Furnished, operation: str
 ) -> None:
-    account = state.take()
+    account = BytesIO()
+    state.take(account)
     wrong = []
     for case in requests(operation, furnished.of(operation)):
+        account.seek(0)
         state.restore(account)
         answer = ask(unchecked, operation, case.value)
         if not is_as_the_model_says(operation, case, answer):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from airflow_provider_omics_batch.emulator import omics_backends
+from airflow_provider_omics_batch.emulator.server.state import take
 
 
 def calls(function):
@@ -77,6 +79,16 @@ def test_looking_takes_no_more_for_a_large_batch(start_from_s3, backend, clock):
     assert looks[1] == looks[0] < 1_000
     # Some more for a run in another state, but far from one for each run of the batch.
     assert max(pages) < 5_000
+
+
+def test_a_state_is_written_in_small_pieces(start_from_s3, backend):
+    """It would double what the process holds otherwise."""
+    start_from_s3(cohort(10_000))
+    pieces = []
+    file = SimpleNamespace(write=lambda piece: pieces.append(len(piece)))
+    take(file)
+
+    assert max(pieces) < sum(pieces) / 2
 
 
 def test_10_batches_of_10_000_share_the_rate(start_from_s3, omics, backend, clock):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import BytesIO
 from random import Random
 
 import pytest
@@ -123,7 +124,7 @@ def test_a_state_can_be_taken_at_rest_while_threads_are_at_work(backend, clock):
         working = [pool.submit(Client(backend, clock, number).act) for number in range(THREADS)]
         while not all(work.done() for work in working):
             with backend.at_rest():
-                take()
+                take(BytesIO())
         for work in working:
             work.result()
 
