@@ -1,4 +1,4 @@
-"""The Dag, its test and the workflow for GitHub that the emulator's README shows, run as they stand there."""
+"""The Dag, the tests and the workflow for GitHub that the README of the emulator shows, run as they stand."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_project_tests_its_dag_as_in_the_workflow_for_github(project: Path) ->
     outputs = [shell(project, step["run"], job["env"] | step.get("env", {})) for step in steps]
 
     assert len(outputs) == 3
-    assert "2 passed" in outputs[1]
+    assert "4 passed" in outputs[1]
     assert '"operation": "StartRunBatch"' in (project / "calls.json").read_text()
 
 
