@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_omics_batch.emulator.plan.chance import Failure, Fate
     from airflow_provider_omics_batch.emulator.settings import Settings
 
+    Planned = tuple[list[float], list[float], list[float], list[Fate]]
+
 
 class Line(NamedTuple):
     """Where runs wait for a place: each run group is a line of its own, as are the kinds of storage."""
@@ -140,9 +142,14 @@ class Course:
         for times in (self.submitted, self.started, self.ended):
             times[submissions:] = never
 
-    def settle(self) -> None:
-        """Take note that times have changed."""
-        self.revision += 1
+    def planned(self) -> Planned:
+        """Copy what a plan decides."""
+        return self.submitted.copy(), self.started.copy(), self.ended.copy(), self.fates.copy()
+
+    def settle(self, before: Planned | None = None) -> None:
+        """Take note that times have changed, if they are not as they were before."""
+        if self.planned() != before:
+            self.revision += 1
         known = (time for time in chain(self.submitted, self.ended) if time < inf)
         self.last_change = max(known, default=self.ready_at)
 

@@ -33,12 +33,13 @@ def plan(
     for course in courses:
         course.forget_room(now)
     live = [course for course in courses if course.fates and course.last_change > now]
+    before = [course.planned() for course in live]
     retention = take_stock(courses, settings, now)
     places = Places(settings, group_limits or {}, retention.note_end if retention else None)
     _resume(live, places, now)
     _proceed(_submit(live, settings, now), places, retention, now)
-    for course in live:
-        course.settle()
+    for course, planned in zip(live, before, strict=True):
+        course.settle(planned)
 
 
 def is_room_for_all(courses: Iterable[Course], settings: Settings) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_omics_batch.emulator import omics_backends
 from airflow_provider_omics_batch.emulator.server.state import take
+from tests.unit.emulator.conftest import DEFAULT
 
 
 def calls(function):
@@ -79,6 +80,20 @@ def test_looking_takes_no_more_for_a_large_batch(start_from_s3, backend, clock):
     assert looks[1] == looks[0] < 1_000
     # Some more for a run in another state, but far from one for each run of the batch.
     assert max(pages) < 5_000
+
+
+def test_a_batch_is_not_counted_anew_for_what_leaves_it_as_it_was(start_from_s3, configure, backend, clock):
+    configure(start_run_tps=100, concurrent_runs=10)
+    batch = {"batchId": start_from_s3(cohort(10_000))}
+    clock.advance(150)
+    before = backend.get_batch(batch)
+    run = backend.start_run({**DEFAULT, "requestId": "another"})
+    looks = [calls(lambda: backend.get_batch(batch))]
+    backend.cancel_run({"id": run["id"]})
+    looks.append(calls(lambda: backend.get_batch(batch)))
+
+    assert max(looks) < 1_000
+    assert backend.get_batch(batch) == before
 
 
 def test_a_state_is_written_in_small_pieces(start_from_s3, backend):
