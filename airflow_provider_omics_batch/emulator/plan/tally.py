@@ -30,6 +30,13 @@ def spans(course: Course, place: int) -> Iterator[Span]:
     yield "DELETED", gone, inf
 
 
+def running_from(course: Course, place: int) -> float:
+    """Tell when a run comes to RUNNING, which one that is stopped before never does."""
+    begin = course.started[place] + course.settings.starting_seconds
+    stopping = course.ended[place] - course.settings.stopping_seconds
+    return inf if stopping < begin and outcome(course, place) == "CANCELLED" else begin
+
+
 def outcome(course: Course, place: int) -> str:
     if place in course.stops or place in course.cancelled:
         return "CANCELLED"

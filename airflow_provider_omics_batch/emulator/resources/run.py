@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from airflow_provider_omics_batch.emulator.plan.tally import outcome, run_status, submission_status
+from airflow_provider_omics_batch.emulator.plan.tally import (
+    outcome,
+    run_status,
+    running_from,
+    submission_status,
+)
 from airflow_provider_omics_batch.emulator.requests.filters import fits
 from airflow_provider_omics_batch.emulator.requests.times import timestamp
 from airflow_provider_omics_batch.emulator.resources.batch import Batch
@@ -182,7 +187,7 @@ class Run:
         course, place = self.batch.course, self.place
         times = {
             "creationTime": course.submitted[place],
-            "startTime": course.started[place] + course.settings.starting_seconds,
+            "startTime": running_from(course, place),
             "stopTime": course.ended[place],
         }
         return {name: timestamp(time) for name, time in times.items() if time <= now}

@@ -180,6 +180,20 @@ def test_cancel_leaves_nothing_at_work(start, omics, status, counts, clock, conf
     assert counts(batch) == {name: number for name, number in expected.items() if number}
 
 
+def test_runs_cancelled_before_they_came_to_running_have_no_start_time(start, omics, clock, configure):
+    """The order to stop reaches the first of them in STARTING, and the others in RUNNING."""
+    configure(start_run_tps=100, cancel_run_tps=0.1, starting_seconds=15, run_seconds=1000)
+    batch = start(3)
+    clock.advance(11)
+    omics.cancel_run_batch(batchId=batch)
+    clock.advance(16)
+    assert ["startTime" in run for run in omics.list_runs()["items"]] == [False, True, True]
+    clock.advance(100)
+
+    found = omics.list_runs(status="CANCELLED")["items"]
+    assert ["startTime" in run for run in found] == [False, True, True]
+
+
 def test_runs_that_ended_before_the_cancellation_stay(start, omics, counts, runs, clock, configure):
     configure(start_run_tps=0.05)
     batch = start(5)

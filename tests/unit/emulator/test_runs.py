@@ -138,6 +138,21 @@ def test_a_run_that_waits_is_cancelled_at_once_and_makes_room(start_run, omics, 
     assert run_status(third) == "STARTING"
 
 
+@pytest.mark.parametrize(("seconds", "started"), [(10, False), (60, True), (70, True)])
+def test_a_run_cancelled_before_it_came_to_running_has_no_start_time(
+    start_run, omics, clock, configure, seconds, started
+):
+    configure(starting_seconds=60, run_seconds=1000)
+    run = start_run()
+    clock.advance(seconds)
+    omics.cancel_run(id=run)
+    clock.advance(200)
+    found = omics.get_run(id=run)
+
+    assert found["status"] == "CANCELLED"
+    assert ("startTime" in found) is started
+
+
 def test_a_batch_whose_runs_were_cancelled_one_by_one_is_processed(start, omics, runs, counts, status, clock):
     batch = start(2)
     clock.advance(12)
