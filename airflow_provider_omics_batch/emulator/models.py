@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from moto.core.base_backend import BackendDict
@@ -10,6 +11,7 @@ from moto.moto_api._internal import mock_random
 from airflow_provider_omics_batch.emulator.exceptions import ERRORS, ResourceNotFoundException
 from airflow_provider_omics_batch.emulator.plan.chance import deletion_fails
 from airflow_provider_omics_batch.emulator.plan.course import cancel, delete, last_turn
+from airflow_provider_omics_batch.emulator.plan.tally import has_failed
 from airflow_provider_omics_batch.emulator.requests.filters import only_filter
 from airflow_provider_omics_batch.emulator.requests.idempotency import RequestLog, without_id
 from airflow_provider_omics_batch.emulator.requests.paging import first_place, page
@@ -22,7 +24,7 @@ from airflow_provider_omics_batch.emulator.resources.batch import (
     TRANSIENT_ERROR,
     Batch,
 )
-from airflow_provider_omics_batch.emulator.resources.intake import decide, excused, gather
+from airflow_provider_omics_batch.emulator.resources.intake import decide, gather, passing_failures
 from airflow_provider_omics_batch.emulator.resources.run import Run, candidates
 from airflow_provider_omics_batch.emulator.resources.run_settings import (
     RunSettings,
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_omics_batch.emulator.plan.chance import Fate
+    from airflow_provider_omics_batch.emulator.plan.failures import FailureRule
     from airflow_provider_omics_batch.emulator.resources.account import Page, Params
+    from airflow_provider_omics_batch.emulator.resources.intake import FailedBefore
+    from airflow_provider_omics_batch.emulator.resources.run_settings import RunSetting
 
 
 class OmicsBackend(TagOperations):
@@ -44,7 +49,6 @@ class OmicsBackend(TagOperations):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._batch_requests: RequestLog[Batch] = RequestLog()
-        self._excused: set[str] = set()
         self._next_batch_id = 1_000_001
 
     def start_run_batch(self, params: Params, fails_after: int | None = None) -> Params:
@@ -61,11 +65,11 @@ class OmicsBackend(TagOperations):
                 return known.started(now)
             check_default(default)
             checked_tags(params)
-            premises = self._premises(default, now)
+            premises, failed = self._premises(default, now), self._failed_before(default, now)
         source = params["batchRunSettings"]
         mark, settings, reason = gather(source, self.account_id, self.partition, self.settings)
         runs = RunSettings() if reason else settings
-        fates = decide(default, runs, self.settings, self._excused, premises)
+        fates = decide(default, runs, self.settings, failed, premises)
         with self._lock:
             now = self._observe()
             if known := self._repeated(params, now, fails_after):
@@ -90,6 +94,16 @@ class OmicsBackend(TagOperations):
         failed = known and known.status(now) == "FAILED"
         return None if failed and self.settings.failed_batch_frees_request else known
 
+    def _failed_before(self, default: RunSetting, now: float) -> FailedBefore:
+        """Look up which runs of a workflow have failed by now for passing reasons."""
+        failed: defaultdict[str, list[FailureRule | None]] = defaultdict(list)
+        for batch in self._batches:
+            if batch.passing and batch.default["workflowId"] == default["workflowId"]:
+                for place, rule in batch.passing.items():
+                    if has_failed(batch.course, place, now):
+                        failed[batch.run_settings.names[place]].append(rule)
+        return failed
+
     def _create(self, params: Params, settings: RunSettings, fates: list[Fate], now: float) -> Batch:
         batch_id = str(self._next_batch_id)
         self._next_batch_id += 1
@@ -107,10 +121,10 @@ class OmicsBackend(TagOperations):
             course=self._course(default, settings, fates, ready_at),
             workflow=self._workflow_facts(default, now),
             tags=checked_tags(params),
+            passing=passing_failures(default, settings, fates, self.settings.failures),
         )
         self._add(batch)
         self._by_id[batch_id] = batch
-        self._excused |= excused(settings, fates)
         return batch
 
     def get_batch(self, params: Params) -> Params:

@@ -24,7 +24,7 @@ class Failure:
     """
     A documented reason and a sentence to go with it.
 
-    :param passing: gone when the same runSettingId is sent again.
+    :param passing: gone when the same runSettingId is sent again after it.
     """
 
     reason: str
@@ -89,7 +89,7 @@ def fate_of(
     """
     Decide the fate of a run.
 
-    :param again: the run failed before for a passing reason, and so is let through now.
+    :param again: the run has failed before for a passing reason, and no chance lets it do so now.
     :param cached: how many of its tasks are in a run cache.
     :param limit: the longest time in RUNNING.
     :param rule: how a rule wants the run to fail, whatever the chances.
@@ -97,7 +97,7 @@ def fate_of(
     submission, run, kind, length = _draw(run_setting_id, settings.seed)
     refusal = _pick(SUBMISSION_FAILURES, submission < settings.fail_submissions, kind, again)
     failure = _pick(RUN_FAILURES, run < settings.fail_runs, kind, again)
-    if rule and not (rule.passing and again):
+    if rule:
         refusal, failure = (rule, None) if rule.of_submission else (None, rule)
     whole = settings.run_seconds * (0.5 + length)
     if not failure and not cached and whole <= limit:

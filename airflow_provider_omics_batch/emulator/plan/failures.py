@@ -97,14 +97,13 @@ class FailureRule:
         )
 
 
-def ruled(rules: Sequence[FailureRule], default: RunSetting, setting: RunSetting) -> Failure | None:
-    """Find how a run is to fail: by the first rule that fits."""
+def first_rule(rules: Sequence[FailureRule], default: RunSetting, setting: RunSetting) -> FailureRule | None:
+    """Find the rule by which a run is to fail: the first one that fits."""
     if not rules:
         return None
     parameters = {**(default.get("parameters") or {}), **(setting.get("parameters") or {})}
     fitting = (rule for rule in rules if rule.fits(setting["runSettingId"], parameters))
-    rule = next(fitting, None)
-    return rule.failure if rule else None
+    return next(fitting, None)
 
 
 def _text(value: Any) -> str:

@@ -43,6 +43,15 @@ def outcome(course: Course, place: int) -> str:
     return "FAILED" if course.fates[place].failure else "COMPLETED"
 
 
+def has_failed(course: Course, place: int, now: float) -> bool:
+    """Tell whether a run has come to the failure that was its fate; the want of room is none."""
+    if place in course.over_quota:
+        return False
+    if course.fates[place].refusal:
+        return course.submitted[place] <= now
+    return course.ended[place] <= now and outcome(course, place) == "FAILED"
+
+
 def run_status(course: Course, place: int, now: float) -> str | None:
     """Tell the state of a run; ``None`` if there is no such run (yet)."""
     if course.fates[place].refusal:

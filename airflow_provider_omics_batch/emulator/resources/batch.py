@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from airflow_provider_omics_batch.emulator.plan.failures import FailureRule
     from airflow_provider_omics_batch.emulator.resources.run_settings import FileMark, RunSetting, RunSettings
     from airflow_provider_omics_batch.emulator.settings import Settings
 
@@ -43,6 +44,7 @@ class Batch:
     :param workflow: what runs show of their workflow, if it is one of ours.
     :param tags: those of the batch alone.
     :param run_tags: the tags of single runs that were changed, by the place of the run.
+    :param passing: the places of the runs that fail for a passing reason, and by which rule, if it is by one.
     :param deleted: the record is gone, its runs may still be there.
     """
 
@@ -60,6 +62,7 @@ class Batch:
     workflow: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     run_tags: dict[int, dict[str, str]] = field(default_factory=dict)
+    passing: dict[int, FailureRule | None] = field(default_factory=dict)
     deleted: bool = False
     _tally: Tally | None = field(default=None, init=False)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics_batch.emulator.exceptions import ValidationException
 from airflow_provider_omics_batch.emulator.plan.chance import Failure, Fate, fate_of
-from airflow_provider_omics_batch.emulator.plan.failures import ruled
+from airflow_provider_omics_batch.emulator.plan.failures import FailureRule, first_rule
 from airflow_provider_omics_batch.emulator.resources.run_settings import (
     FileMark,
     InvalidBatchError,
@@ -24,10 +25,14 @@ from airflow_provider_omics_batch.emulator.resources.run_settings import (
 from airflow_provider_omics_batch.emulator.resources.templates import ParameterTemplate, template_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_omics_batch.emulator.behaviour import Behaviour
     from airflow_provider_omics_batch.emulator.settings import Settings
+
+
+#: By the runSettingId, what its runs have failed by: rules, or ``None`` for chance.
+FailedBefore = Mapping[str, Collection[FailureRule | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,31 +74,39 @@ def decide(
     default: RunSetting,
     run_settings: RunSettings,
     settings: Settings,
-    known: Container[str],
+    failed: FailedBefore,
     premises: Premises,
 ) -> list[Fate]:
     """
     Decide the fate of every run.
 
-    :param known: runSettingIds that failed before for a passing reason.
+    :param failed: what runs of the same workflow have failed by, for passing reasons.
     """
     default_bytes = parameter_bytes(default.get("parameters") or {})
     fates = []
     for name, setting in zip(run_settings.names, run_settings, strict=True):
         problem = check_run(default, default_bytes, setting) or _unfit(default, setting, premises)
+        before = failed.get(name, ())
         fates.append(
             Fate(0.0, problem)
             if problem
             else fate_of(
                 name,
                 settings,
-                again=name in known,
+                again=bool(before),
                 cached=premises.cached(setting),
                 limit=premises.limit,
-                rule=ruled(settings.failures, default, setting),
+                rule=_ruled(first_rule(settings.failures, default, setting), before),
             )
         )
     return fates
+
+
+def _ruled(rule: FailureRule | None, before: Collection[FailureRule | None]) -> Failure | None:
+    """Tell how a rule lets a run fail; it has no effect twice, if its failure passes."""
+    if rule is None or (rule.failure.passing and rule in before):
+        return None
+    return rule.failure
 
 
 def _unfit(default: RunSetting, setting: RunSetting, premises: Premises) -> Failure | None:
@@ -104,8 +117,13 @@ def _unfit(default: RunSetting, setting: RunSetting, premises: Premises) -> Fail
     return Failure("ValidationException", problem) if problem else None
 
 
-def excused(run_settings: RunSettings, fates: Sequence[Fate]) -> set[str]:
-    """Name the runs that fail for a passing reason; sent again they get through."""
-    pairs = zip(run_settings.names, fates, strict=False)
-    failing = ((name, fate.refusal or fate.failure) for name, fate in pairs)
-    return {name for name, failure in failing if failure and failure.passing}
+def passing_failures(
+    default: RunSetting,
+    run_settings: RunSettings,
+    fates: Sequence[Fate],
+    rules: Sequence[FailureRule],
+) -> dict[int, FailureRule | None]:
+    """Find the places of runs that are to fail for a passing reason, each with its rule, if it is by one."""
+    failures = ((place, fate.refusal or fate.failure) for place, fate in enumerate(fates))
+    places = [place for place, failure in failures if failure and failure.passing]
+    return {place: first_rule(rules, default, run_settings[place]) for place in places}

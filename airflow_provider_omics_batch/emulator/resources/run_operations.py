@@ -77,7 +77,7 @@ class RunOperations(Launch):
         entries = RunSettings([{"runSettingId": f"StartRun/{len(self._batches)}"}])
         rules = tuple(rule for rule in self.settings.failures if not rule.failure.of_submission)
         settings = replace(self.settings, fail_submissions=0.0, failures=rules)
-        [fate] = decide(setting, entries, settings, (), self._premises(setting, now))
+        [fate] = decide(setting, entries, settings, {}, self._premises(setting, now))
         if fate.refusal:
             error = {"ResourceNotFoundException": ResourceNotFoundException}.get(fate.refusal.reason)
             raise (error or ValidationException)(fate.refusal.message)

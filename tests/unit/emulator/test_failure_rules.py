@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_omics_batch.emulator import FailureRule
+from airflow_provider_omics_batch.emulator import FailureRule, omics_backends
 from airflow_provider_omics_batch.emulator.__main__ import main
 from airflow_provider_omics_batch.emulator.server.notation import parse_failure, read_list, write_list
 
@@ -74,6 +74,87 @@ def test_a_passing_failure_does_not_come_back(fail, start, counts, clock, rule, 
         clock.advance(1000)
 
     assert counts(batch) == {"successfulStartSubmission": 1, "completedRun" if succeeds else "failedRun": 1}
+
+
+def cancelled_while_pending(omics, batch, clock):
+    clock.advance(6)
+    omics.cancel_run_batch(batchId=batch)
+
+
+def failed_before_it_submits(omics, batch, clock):
+    omics_backends["123456789012"]["eu-west-1"].fail_batch(batch)
+
+
+def cancelled_at_work(omics, batch, clock):
+    clock.advance(13)
+    omics.cancel_run_batch(batchId=batch)
+
+
+def not_over_yet(omics, batch, clock):
+    clock.advance(13)
+
+
+@pytest.mark.parametrize(
+    "end", [cancelled_while_pending, failed_before_it_submits, cancelled_at_work, not_over_yet]
+)
+def test_a_passing_failure_that_has_not_happened_is_still_to_come(fail, start, omics, counts, clock, end):
+    fail(FailureRule(reason="SERVICE_ERROR", run_setting_id="run-*"), run_seconds=100)
+    end(omics, start(1), clock)
+    second = start(1)
+    clock.advance(1000)
+    third = start(1)
+    clock.advance(1000)
+
+    assert counts(second) == {"successfulStartSubmission": 1, "failedRun": 1}
+    assert counts(third) == {"successfulStartSubmission": 1, "completedRun": 1}
+
+
+def test_a_refusal_in_a_batch_that_was_cancelled_later_does_not_come_back(fail, start, omics, counts, clock):
+    fail(FailureRule(reason="ThrottlingException"))
+    first = start(2)
+    clock.advance(11)
+    omics.cancel_run_batch(batchId=first)
+    again = start(2)
+    clock.advance(100)
+
+    assert counts(first) == {"failedStartSubmission": 1}
+    assert counts(again) == {"successfulStartSubmission": 1, "failedStartSubmission": 1, "completedRun": 1}
+
+
+def test_a_passing_failure_comes_back_for_another_workflow(fail, start, counts, clock):
+    fail(FailureRule(reason="ThrottlingException"))
+    for workflow in ("1234567", "7654321"):
+        batch = start(1, {"workflowId": workflow})
+        clock.advance(100)
+        assert counts(batch) == {"failedStartSubmission": 1}
+
+
+def test_another_rule_acts_on_what_has_failed_before(fail, start, counts, clock):
+    """And the first one has still had its effect."""
+    first, other = FailureRule(reason="ThrottlingException"), FailureRule(reason="SERVICE_ERROR")
+    found = []
+    for rules in ([first], [other], [first], [other]):
+        fail(*rules)
+        batch = start(1)
+        clock.advance(100)
+        found.append(counts(batch))
+
+    assert found[:2] == [{"failedStartSubmission": 1}, {"successfulStartSubmission": 1, "failedRun": 1}]
+    assert found[2:] == [{"successfulStartSubmission": 1, "completedRun": 1}] * 2
+
+
+def test_a_run_refused_for_want_of_room_has_not_had_its_failure(fail, start, omics, counts, clock):
+    fail(FailureRule(reason="SERVICE_ERROR", run_setting_id="run-0"), max_runs=1)
+    first = start([{"runSettingId": "other"}])
+    refused = start(1)
+    clock.advance(100)
+    assert counts(refused) == {"failedStartSubmission": 1}
+    omics.delete_run_batch(batchId=first)
+    clock.advance(100)
+    again = start(1)
+    clock.advance(100)
+
+    assert counts(again) == {"successfulStartSubmission": 1, "failedRun": 1}
 
 
 def test_a_setting_that_makes_no_sense_is_refused_before_any_rule(fail, start, runs, clock):
