@@ -86,13 +86,15 @@ class OmicsBackend(TagOperations):
 
     def _repeated(self, params: Params, now: float, fails_after: int | None) -> Batch | None:
         """Find the batch of a request that was sent before; it is the one to fail, if one is."""
+        before = self._batch_requests.used_for(params["requestId"])
+        if before and self.settings.failed_batch_frees_request and before.status(now) == "FAILED":
+            return None
         known = self._batch_requests.find(params, self.settings)
         if known and fails_after is not None and known.status(now) in CAN_FAIL and not known.failure_reason:
             submitted = known.course.submissions(now)
             known.fail(TRANSIENT_ERROR, max(fails_after, submitted), max(now, known.ready_at))
             self._plan(now)
-        failed = known and known.status(now) == "FAILED"
-        return None if failed and self.settings.failed_batch_frees_request else known
+        return known
 
     def _failed_before(self, default: RunSetting, now: float) -> FailedBefore:
         """Look up which runs of a workflow have failed by now for passing reasons."""

@@ -49,6 +49,10 @@ class RequestLog(Generic[T]):
             raise ERRORS[answer](f"requestId {request_id} was used {how}")
         return made
 
+    def used_for(self, request_id: str) -> T | None:
+        """Find what a request with this id has made, whatever its parameters."""
+        return self._made[request_id][1] if request_id in self._made else None
+
     def note(self, params: Params, made: T) -> None:
         self._made[params["requestId"]] = _content(params), made
 

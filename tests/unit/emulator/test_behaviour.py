@@ -44,6 +44,21 @@ def test_a_failed_batch_may_free_its_request(start, clock, configure):
     assert start(same_id, requestId="one") == second
 
 
+@pytest.mark.parametrize("repeated", ["same", "ConflictException"])
+def test_a_freed_request_may_be_sent_as_it_was_or_corrected(start, omics, clock, configure, repeated):
+    configure(failed_batch_frees_request=True, repeated_request=repeated)
+    wrong, right = [{"runSettingId": "a"}] * 2, [{"runSettingId": "a"}]
+    batches = [start(wrong, requestId="one")]
+    for settings in (wrong, right):
+        clock.advance(100)
+        batches.append(start(settings, requestId="one"))
+
+    assert len(set(batches)) == 3
+    clock.advance(100)
+    with pytest.raises(omics.exceptions.ConflictException):
+        start(wrong, requestId="one")
+
+
 def test_an_illegal_transition_may_be_invalid(start, omics, configure):
     configure(illegal_transition="ValidationException")
     batch = start()
