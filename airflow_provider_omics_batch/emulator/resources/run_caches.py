@@ -87,7 +87,7 @@ class RunCacheOperations(Engine):
             self._run_caches.delete(params["id"])
 
     def _cached_tasks(self, default: RunSetting, now: float) -> Lookup:
-        """Look up what earlier runs of the same workflow have left in the cache of new ones."""
+        """Look up what earlier runs of the same workflow have left by now in the cache of new ones."""
         kept: dict[bytes, int] = {}
         cache_id = default.get("cacheId")
         # An id that was never created is taken for good; a deleted cache stays empty.

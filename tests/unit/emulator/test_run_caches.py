@@ -78,6 +78,20 @@ def test_a_repeated_run_resumes_where_it_has_failed(taken, cache):
 
 
 @pytest.mark.usefixtures("failing")
+def test_a_run_that_was_sent_before_the_first_had_ended_finds_nothing(start, omics, cache, clock):
+    """Also if it begins after that: what is in the cache is looked up when a run is sent."""
+    default = {"cacheId": cache()}
+    group = omics.create_run_group(maxRuns=1)["id"]
+    batches = [start([{"runSettingId": "a"}], default={**default, "runGroupId": group}) for _ in range(2)]
+    clock.advance(1000)
+    first, second = (omics.list_runs(batchId=batch)["items"][0] for batch in batches)
+    tasks = omics.list_run_tasks(id=second["id"])["items"]
+
+    assert first["stopTime"] < second["startTime"]
+    assert not any(task["cacheHit"] for task in tasks)
+
+
+@pytest.mark.usefixtures("failing")
 def test_a_run_without_a_cache_begins_anew(taken):
     assert taken({}) == taken({})
 
