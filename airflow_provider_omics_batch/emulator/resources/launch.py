@@ -36,11 +36,11 @@ class Launch(WorkflowOperations, RunGroupOperations, RunCacheOperations):
         )
 
     def _missing(self, default: RunSetting) -> Failure | None:
-        if not self.settings.strict_ids:
-            return None
         for name, shelf in (("runGroupId", self._run_groups), ("cacheId", self._run_caches)):
             resource_id = default.get(name)
-            if resource_id and shelf.find(resource_id) is None:
+            # A run cache that was deleted is empty.
+            deleted = name == "runGroupId" and shelf.is_deleted(resource_id)
+            if deleted or (self.settings.strict_ids and resource_id and shelf.find(resource_id) is None):
                 return Failure("ResourceNotFoundException", f"There is no {name} {resource_id}")
         return None
 

@@ -187,13 +187,14 @@ class WorkflowOperations(Engine):
         """
         Find what runs are made of; ``None`` if the workflow is not one of ours and any is taken for good.
 
-        :raises ResourceNotFoundException: it has no such version, or is not active, or must be one of ours.
+        :raises ResourceNotFoundException: it has no such version, is not active or deleted, or must be ours.
         """
         if default.get("workflowType") == "READY2RUN":
             return None
-        workflow = self._workflows.find(default.get("workflowId")) if self._is_own(default) else None
+        own = self._is_own(default)
+        workflow = self._workflows.find(default.get("workflowId")) if own else None
         if workflow is None:
-            if self.settings.strict_ids:
+            if self.settings.strict_ids or (own and self._workflows.is_deleted(default.get("workflowId"))):
                 raise ResourceNotFoundException(f"The workflow {default['workflowId']} does not exist")
             return None
         name = default.get("workflowVersionName")

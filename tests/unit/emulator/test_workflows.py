@@ -186,6 +186,25 @@ def test_run_groups_and_caches_that_are_not_there_fail_the_runs(start, runs, wor
         assert runs(batch)[0]["submissionFailureReason"] == "ResourceNotFoundException"
 
 
+def test_a_deleted_workflow_is_refused(omics, start, workflow):
+    """Its id is not one of those that were never created here, and its template is not forgotten for good."""
+    workflow_id = workflow(parameterTemplate={"cram": {}})
+    omics.delete_workflow(id=workflow_id)
+
+    with pytest.raises(omics.exceptions.ResourceNotFoundException, match=f"{workflow_id} does not exist"):
+        start(default={"workflowId": workflow_id})
+    start(default={"workflowId": workflow_id, "workflowOwnerId": "999999999999"})
+
+
+def test_runs_of_a_deleted_run_group_are_refused(omics, start, runs, clock):
+    group_id = omics.create_run_group(maxRuns=1)["id"]
+    omics.delete_run_group(id=group_id)
+    batch = start(1, default={"runGroupId": group_id})
+    clock.advance(100)
+
+    assert runs(batch)[0]["submissionFailureReason"] == "ResourceNotFoundException"
+
+
 def test_a_definition_is_told_from_another_without_being_kept(omics):
     definition = bytes(1_000_000)
     first = omics.create_workflow(definitionZip=definition, requestId="one")
