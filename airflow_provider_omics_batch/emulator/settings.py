@@ -27,7 +27,8 @@ class Settings(Quotas, Behaviour):
     :param fail_runs: share of the submitted runs that fail, 0 to 1.
     :param failures: which runs fail by rule, whatever the chances; of the rules that fit, the first one acts.
     :param fail_deletions: share of the runs that DeleteRunBatch cannot delete, 0 to 1.
-    :param seed: which runs fail, and how long each takes, follows from this and the runSettingId.
+    :param seed: which runs fail, and how long each takes, follows from this and the runSettingId, for those
+        of StartRun from this and how many there were before.
     """
 
     creating_seconds: float = 5.0

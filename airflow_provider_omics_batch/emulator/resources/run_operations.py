@@ -43,6 +43,7 @@ class RunOperations(Launch):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._run_requests: RequestLog[SingleRun] = RequestLog()
+        self._single_runs = 0
 
     def start_run(self, params: Params) -> Params:
         """Start a run of its own; it is submitted at once."""
@@ -55,6 +56,7 @@ class RunOperations(Launch):
             run = self._create_run(setting, self._fate(setting, now), now)
             self._make_room(run, now)
             self._add(run)
+            self._single_runs += 1
             run.course.submitted[0] = now
             self._plan(now)
             self._run_requests.note(params, run)
@@ -73,8 +75,8 @@ class RunOperations(Launch):
         return given
 
     def _fate(self, setting: RunSetting, now: float) -> Fate:
-        """Decide the fate of a new run, which follows from the number of runs before it."""
-        entries = RunSettings([{"runSettingId": f"StartRun/{len(self._batches)}"}])
+        """Decide the fate of a new run, which follows from how many StartRun has made before it."""
+        entries = RunSettings([{"runSettingId": f"StartRun/{self._single_runs}"}])
         rules = tuple(rule for rule in self.settings.failures if not rule.failure.of_submission)
         settings = replace(self.settings, fail_submissions=0.0, failures=rules)
         [fate] = decide(setting, entries, settings, {}, self._premises(setting, now))

@@ -8,6 +8,8 @@ from itertools import pairwise
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_provider_omics_batch.emulator import omics_backends
+
 RUN = {
     "workflowId": "1234567",
     "roleArn": "arn:aws:iam::123456789012:role/omics",
@@ -113,6 +115,24 @@ def test_a_run_can_be_repeated(start, omics, clock):
     assert run["parameters"] == {"cram": "s3://c/a"}
     with pytest.raises(omics.exceptions.ResourceNotFoundException):
         omics.start_run(runId="1", roleArn=RUN["roleArn"], outputUri="s3://other/out")
+
+
+def test_batches_beforehand_do_not_change_what_becomes_of_single_runs(
+    start, start_run, omics, clock, configure
+):
+    backend, found = omics_backends["123456789012"]["eu-west-1"], []
+    for batches in (0, 2):
+        backend.reset()
+        configure(fail_runs=0.5)
+        for _ in range(batches):
+            start(1)
+        single = [start_run() for _ in range(8)]
+        clock.advance(100)
+        runs = [omics.get_run(id=run) for run in single]
+        found.append([(run["status"], run["stopTime"] - run["startTime"]) for run in runs])
+
+    assert found[0] == found[1]
+    assert {status for status, _ in found[0]} == {"COMPLETED", "FAILED"}
 
 
 def test_a_run_at_work_can_be_cancelled(start_run, omics, run_status, clock, configure):
