@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FAULT_HELP = f"what goes wrong on the n-th call of an operation: {', '.join(KINDS)}; may be repeated"
+_PLACES_HELP = "runs with dynamic storage at work at the same time; with static storage it is 10"
 _FAILURE_HELP = "runs whose runSettingId or parameter matches fail for this reason; may be repeated"
 
 
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--speed", type=_number(0), default=1.0, help="seconds of the service that pass in a second")
     add("--run-seconds", type=_number(0), default=1800.0, help="mean time of a run in RUNNING")
     add("--start-run-tps", type=_positive, default=5.0, help="runs submitted a second, all batches together")
-    add("--concurrent-runs", type=_whole(1), default=50, help="runs at work at the same time")
+    add("--concurrent-runs", type=_whole(1), default=50, help=_PLACES_HELP)
     add("--fail-submissions", type=_share, default=0.0, help="share of runs that cannot be submitted")
     add("--fail-runs", type=_share, default=0.0, help="share of submitted runs that fail")
     add("--seed", type=_whole(-math.inf), default=0, help="decides which runs fail and how long each takes")
