@@ -459,7 +459,7 @@ def test_a_retry_that_finds_its_batch_being_cancelled_runs_the_rest_once_it_is(
     account.configure(speed=400, cancel_run_tps=0.02)
     first = with_store(max_tries=1)
     names = [f"R{number}" for number in range(3)]
-    first.run(start(names, retries=1, wait_for_completion=False))
+    first.run(start(names, retries=1, retry_failed_rounds=0, wait_for_completion=False))
     omics, batch_id = account.client("omics"), first.xcom["batch_id"]
     while omics.get_batch(batchId=batch_id)["status"] in ("CREATING", "PENDING"):
         pass
@@ -472,12 +472,11 @@ def test_a_retry_that_finds_its_batch_being_cancelled_runs_the_rest_once_it_is(
 
 def test_a_retry_publishes_the_manifest_that_no_trigger_has_written(start: Start, account: Emulator) -> None:
     first = with_store(max_tries=1)
-    first.run(start((GOOD, UNLUCKY), retries=1, staging_uri=STAGING, wait_for_completion=False))
+    arguments = {"retries": 1, "retry_failed_rounds": 0, "staging_uri": STAGING}
+    first.run(start((GOOD, UNLUCKY), wait_for_completion=False, **arguments))
 
     second = first.retry()
-    second.run(
-        start((GOOD, UNLUCKY), retries=1, staging_uri=STAGING, max_failed_runs=1, retry_failed_rounds=0)
-    )
+    second.run(start((GOOD, UNLUCKY), max_failed_runs=1, **arguments))
 
     records = list(read_run_manifest(second.xcom["manifest_uri"]))
     assert {record["run_setting_id"] for record in records} == {GOOD, UNLUCKY}
