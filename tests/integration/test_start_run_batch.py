@@ -219,6 +219,17 @@ def test_a_retry_finds_the_batch_of_the_try_before(start: Start, emulator: Emula
     assert first.xcom == second.xcom
 
 
+def test_a_retry_does_not_submit_again_what_is_not_visible_yet(start: Start, emulator: Emulator) -> None:
+    first = TaskInstance(max_tries=1)
+    first.run(start(settings(2), retries=1, wait_for_completion=False))
+    emulator.faults.add(refusal("ResourceNotFoundException"))
+
+    first.retry().run(start(settings(2), retries=1))
+
+    assert not emulator.faults.faults
+    assert len(emulator.batches) == 1
+
+
 @pytest.mark.parametrize(
     "other", [TaskInstance(max_tries=3), TaskInstance(map_index=1), TaskInstance(task_id="joint_calling")]
 )
@@ -360,6 +371,26 @@ def test_a_lost_answer_to_the_submission_starts_no_second_batch(start: Start, em
 
     assert emulator.calls["StartRunBatch"] == 2
     assert len(emulator.batches) == 1
+
+
+def test_a_submission_that_goes_on_still_is_waited_for_where_its_answer_was_lost(emulator: Emulator) -> None:
+    """HealthOmics refuses a second request of the same id until it is done with the first."""
+    emulator.faults.add(
+        Fault(operation="StartRunBatch", kind="lost_answer"),
+        Fault(operation="StartRunBatch", kind="error", error="ConflictException", call=2),
+    )
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=settings(2),
+        wait_for_completion=False,
+    )
+    ti = TaskInstance()
+
+    ti.run(operator)
+
+    assert emulator.calls["StartRunBatch"] == 3
+    assert [batch["id"] for batch in emulator.batches] == ti.xcom["batch_ids"]
 
 
 def test_ids_that_were_rendered_as_numbers_are_ids(emulator: Emulator) -> None:
