@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
 
-from airflow_provider_omics_batch.emulator import Fault
+from airflow_provider_omics_batch.emulator import Fault, ManualClock
 from airflow_provider_omics_batch.exceptions import (
     RunBatchFailedError,
     RunBatchTimeoutError,
@@ -28,11 +29,13 @@ from tests.integration.tasks import StateStore, TaskInstance
 from tests.integration.test_every_end import (
     COHORT,
     DEFAULT,
+    FOR_EVER,
     GOOD,
     HUNGRY,
     LASTING,
     PASSING,
     REFUSED,
+    SETTINGS,
     STAGING,
     THROTTLED,
     UNLUCKY,
@@ -156,6 +159,27 @@ def test_a_pause_comes_before_runs_that_failed_for_want_of_rate(account: Emulato
     assert isinstance(trigger, DateTimeTrigger)
     assert timedelta(minutes=7) <= trigger.moment - before < timedelta(minutes=8)
     assert len(account.batches) == 1
+
+
+def test_a_task_that_waits_on_its_worker_pauses_there(
+    account: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=[{"runSettingId": THROTTLED}],
+        retry_failed_rounds=1,
+        retry_delay=timedelta(minutes=7),
+        poll_interval=0.05,
+        deferrable=False,
+    )
+    pauses = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: pauses.append((seconds, len(account.batches))))
+
+    TaskInstance().run(operator)
+
+    assert (420, 1) in pauses
+    assert len(account.batches) == 2
 
 
 def test_a_task_that_is_killed_in_a_pause_has_nothing_to_cancel(
@@ -583,6 +607,53 @@ def test_fail_fast_bears_what_another_round_may_mend(start: Start, account: Emul
 
     assert ti.run(start((GOOD, UNLUCKY, THROTTLED), fail_fast=True))["runs"]["completed"] == 3
     assert "CancelRunBatch" not in account.calls
+
+
+@pytest.fixture(name="ended_batches")
+def _ended_batches(account: Emulator) -> None:
+    """Let a batch end before anybody looks, so that fail_fast comes too late for it."""
+    clock = ManualClock()
+    account.backend.configure(SETTINGS, clock)
+
+    def submit(environ: Any, start_response: Callable[..., Any]) -> Any:
+        answer = account.application(environ, start_response)
+        clock.advance(FOR_EVER)
+        return answer
+
+    account.answers["StartRunBatch"].extend([submit] * 2)
+
+
+@pytest.mark.usefixtures("ended_batches")
+def test_fail_fast_bears_less_in_a_round_after_runs_that_have_failed_for_good(account: Emulator) -> None:
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=[{"runSettingId": name} for name in (GOOD, UNLUCKY, HUNGRY)],
+        max_failed_runs=1,
+        fail_fast=True,
+        retry_failed_rounds=1,
+        poll_interval=0.05,
+    )
+    ti = TaskInstance()
+
+    triggers = [
+        ti.until_deferred(operator.execute).trigger,
+        ti.until_deferred(operator.execute_complete).trigger,
+    ]
+
+    assert sent(account) == [{GOOD, UNLUCKY, HUNGRY}, {UNLUCKY}]
+    assert [trigger.serialize()[1]["fail_fast_beyond"] for trigger in triggers] == [1, 0]
+
+
+@pytest.mark.usefixtures("ended_batches")
+@pytest.mark.parametrize(("fail_fast", "batches"), [(True, 1), (False, 2)])
+def test_fail_fast_pays_for_no_round_after_more_have_failed_for_good_than_may(
+    start: Start, account: Emulator, fail_fast: bool, batches: int
+) -> None:
+    with pytest.raises(RunBatchFailedError):
+        TaskInstance().run(start((UNLUCKY, *LASTING), max_failed_runs=1, fail_fast=fail_fast))
+
+    assert len(account.batches) == batches
 
 
 def test_runs_that_a_failed_batch_has_left_are_named(start: Start, account: Emulator) -> None:
