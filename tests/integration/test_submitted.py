@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -129,6 +130,25 @@ def test_fail_fast_cancels_a_batch_of_which_too_many_runs_cannot_be_submitted(
 
     with pytest.raises(RunBatchFailedError, match=r"is CANCELLED.*; fail_fast cancels"):
         TaskInstance().run(start(fail_fast=True))
+
+
+def test_fail_fast_lets_runs_fail_while_others_are_submitted(
+    start: Start, emulator: Emulator, clock: ManualClock
+) -> None:
+    emulator.backend.configure(replace(SETTINGS, start_run_tps=0.001, run_seconds=10), clock)
+
+    def look(environ: Any, start_response: Callable[..., Any]) -> Any:
+        clock.advance(500)
+        return emulator.application(environ, start_response)
+
+    emulator.answers["GetBatch"].extend([look] * 20)
+
+    with capture_logs() as logged:
+        TaskInstance().run(start((HUNGRY, GOOD), fail_fast=True))
+
+    told = [line["event"] for line in logged]
+    assert any("1 submitted, 1 failed" in line for line in told)
+    assert "CancelRunBatch" not in emulator.calls
 
 
 def test_what_becomes_of_runs_afterwards_is_not_the_tasks_matter(

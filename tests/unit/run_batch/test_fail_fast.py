@@ -11,10 +11,8 @@ from airflow_provider_omics_batch.run_batch.states import BatchState, Runs, Subm
 from tests.unit.fake_omics import ScriptedClient, error
 
 
-def state(failed: int = 0, *, refused: int = 0, cancelled: int = 0, total: int = 100) -> BatchState:
-    return BatchState(
-        "7", "INPROGRESS", total, Submissions(failed=refused), Runs(failed=failed, cancelled=cancelled)
-    )
+def state(failed: int = 0, *, refused: int = 0, total: int = 100, **ended: int) -> BatchState:
+    return BatchState("7", "INPROGRESS", total, Submissions(failed=refused), Runs(failed=failed, **ended))
 
 
 def runs(*ids: str) -> dict[str, Any]:
@@ -59,13 +57,15 @@ async def test_failures_that_another_round_may_mend_are_borne(
         verdict = await fail_fast.verdict(PatientClient(client, log), state(1, refused=1), log)
         assert (verdict is not None) is hopeless
     assert client.count["get_run"] == 1
+    assert client.count["list_runs"] == (2 if hopeless else 1)
 
 
-async def test_a_round_for_all_bears_all_but_what_somebody_has_cancelled(log: logging.Logger) -> None:
+@pytest.mark.parametrize("ended", ["cancelled", "deleted"])
+async def test_a_round_for_all_bears_all_but_what_somebody_has_ended(log: logging.Logger, ended: str) -> None:
     fail_fast, client = FailFast(0, retry_failed="all"), PatientClient(ScriptedClient(), log)
 
     assert await fail_fast.verdict(client, state(5), log) is None
-    assert await fail_fast.verdict(client, state(5, cancelled=1), log)
+    assert await fail_fast.verdict(client, state(5, **{ended: 1}), log)
 
 
 async def test_no_more_is_asked_than_it_takes_to_know(log: logging.Logger) -> None:
@@ -77,6 +77,23 @@ async def test_no_more_is_asked_than_it_takes_to_know(log: logging.Logger) -> No
 
     assert await FailFast(2, retry_failed="retriable").verdict(PatientClient(client, log), state(50), log)
     assert client.count["get_run"] == 3
+
+
+async def test_of_many_failed_runs_more_is_asked_with_every_look(log: logging.Logger) -> None:
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": []},
+        list_runs=runs(*map(str, range(250))),
+        get_run=lambda **run: {
+            "status": "FAILED",
+            "failureReason": "RUN_TASK_FAILED" if run["id"] == "149" else "SERVICE_ERROR",
+        },
+    )
+    fail_fast, seen = FailFast(0, retry_failed="retriable"), state(250, total=1_000)
+
+    assert await fail_fast.verdict(PatientClient(client, log), seen, log) is None
+    assert client.count["get_run"] == 100
+    assert await fail_fast.verdict(PatientClient(client, log), seen, log)
+    assert client.count["get_run"] == 150
 
 
 async def test_a_batch_is_not_given_up_for_what_is_not_known(
