@@ -151,6 +151,25 @@ def test_what_a_list_lacks_that_is_cut_short_may_be_running(status: str) -> None
     assert remainder.size(3) == 0
 
 
+def test_a_list_that_lacks_the_last_batch_is_not_made_whole_by_an_earlier_one() -> None:
+    remainder = Remainder("retriable", BatchState("7", "FAILED", 3, Submissions(successful=1)))
+    remainder.note(record("A", batch_id="6"))
+
+    assert not remainder.has("B")
+
+    remainder.note(record("B", batch_id="7"))
+
+    assert remainder.has("C")
+
+
+def test_what_was_cancelled_alone_in_an_earlier_batch_is_left_alone_when_the_last_one_is_cancelled() -> None:
+    remainder = Remainder("retriable", BatchState("7", "CANCELLED", 2))
+    remainder.note(record("A", batch_id="6", run_status="CANCELLED"))
+    remainder.note(record("B", batch_id="7", run_status="CANCELLED"))
+
+    assert remainder.again == {"B"}
+
+
 def test_nothing_is_sent_again_where_it_is_not_known_what_became_of_runs() -> None:
     remainder = Remainder("retriable", BatchState("7", "PROCESSED", 2))
     remainder.note(record("A", run_status=None))
