@@ -151,6 +151,34 @@ async def test_runs_of_other_batches_are_not_taken_for_ours(log: logging.Logger)
     assert outcome.state.runs == Runs(failed=1)
 
 
+async def test_runs_that_are_listed_without_their_batch_are_taken_for_ours(
+    log: logging.Logger, naps: list[float]
+) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=1, failed=1))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [item("A", "1"), item("B", "2")]},
+        list_runs={"items": [{"id": "2", "status": "FAILED"}]},
+        get_run={"status": "FAILED"},
+    )
+
+    _, records = await collect(client, state, log)
+
+    assert statuses(records) == {"A": "COMPLETED", "B": "FAILED"}
+
+
+async def test_runs_that_were_deleted_are_not_taken_for_completed(log: logging.Logger) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(completed=1, deleted=1))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [item("A", "1"), item("B", "2")]},
+        list_runs=runs(("1", "COMPLETED")),
+    )
+
+    outcome, records = await collect(client, state, log)
+
+    assert statuses(records) == {"A": "COMPLETED", "B": None}
+    assert outcome.state.runs == Runs(completed=1, deleted=1)
+
+
 @pytest.mark.parametrize(
     "state",
     [
@@ -348,6 +376,24 @@ async def test_no_more_reasons_are_asked_for_once_that_is_refused(
     assert client.count["get_run"] == 1
     assert [failure["run_setting_id"] for failure in outcome.failures] == ["A", "B"]
     assert "The caller needs omics:GetRun" in caplog.text
+
+
+async def test_the_reasons_of_others_are_asked_for_where_a_failed_run_was_deleted_meanwhile(
+    log: logging.Logger,
+) -> None:
+    state = BatchState("7", "PROCESSED", 2, Submissions(2), Runs(failed=2))
+    client = ScriptedClient(
+        list_runs_in_batch={"runs": [item("A", "1"), item("B", "2")]},
+        list_runs=runs(("1", "FAILED"), ("2", "FAILED")),
+        get_run=[
+            error("ResourceNotFoundException", 404, "GetRun"),
+            {"status": "FAILED", "failureReason": "SERVICE_ERROR"},
+        ],
+    )
+
+    _, records = await collect(client, state, log)
+
+    assert [record["failure_reason"] for record in records] == [None, "SERVICE_ERROR"]
 
 
 async def test_a_page_that_fails_is_asked_for_again_and_not_those_before_it(
