@@ -294,6 +294,18 @@ async def test_all_who_ask_one_region_keep_one_rate_limit(
     assert time.monotonic() - before >= 19 / 50
 
 
+async def test_who_asks_by_another_connection_keeps_a_rate_limit_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may lead to another account."""
+    monkeypatch.setenv("AIRFLOW_CONN_LAB", os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "0.001")
+
+    async with asyncio.timeout(30):
+        await look(aws_conn_id="aws_default")
+        await look(aws_conn_id="lab")
+
+
 async def test_turns_are_given_in_the_order_of_coming(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes when a turn has just become free does not overtake those who wait for it."""
     monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", "100")
