@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import ClientError
 from structlog.testing import capture_logs
 
-from airflow_provider_omics_batch.emulator import Fault, ManualClock
+from airflow_provider_omics_batch.emulator import Fault, ManualClock, Settings
 from airflow_provider_omics_batch.exceptions import (
     RunBatchFailedError,
     RunBatchTimeoutError,
@@ -48,6 +49,21 @@ pytestmark = pytest.mark.usefixtures("emulator")
 def _account(emulator: Emulator) -> Emulator:
     emulator.configure(fail_submissions=0.5, fail_runs=0.5, start_run_tps=100_000, concurrent_runs=100_000)
     return emulator
+
+
+@pytest.fixture(name="ended_batches")
+def _ended_batches(account: Emulator) -> ManualClock:
+    """Let a batch end before anybody looks; else the clock stands still."""
+    clock = ManualClock()
+    account.backend.configure(SETTINGS, clock)
+
+    def submit(environ: Any, start_response: Callable[..., Any]) -> Any:
+        answer = account.application(environ, start_response)
+        clock.advance(FOR_EVER)
+        return answer
+
+    account.answers["StartRunBatch"].extend([submit] * 2)
+    return clock
 
 
 @pytest.fixture(name="start", params=[True, False], ids=["deferred", "sync"])
@@ -376,6 +392,36 @@ def test_more_than_100_failed_runs_are_staged(start: Start, account: Emulator) -
     assert len(list(read_run_manifest(ti.xcom["manifest_uri"]))) == 400
 
 
+def test_all_that_a_task_asks_of_aws_it_asks_by_its_own_connection(
+    account: Emulator, ended_batches: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the settings that it stages to the manifests that it writes and reads again."""
+    account.backend.configure(Settings(fail_runs=0.1), ended_batches)
+    monkeypatch.setenv("AIRFLOW_CONN_LAB", os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "extra": {"endpoint_url": "nowhere"}}'
+    )
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=[{"runSettingId": f"R{number}"} for number in range(101)],
+        staging_uri=STAGING,
+        max_failed_runs=101,
+        retry_failed_rounds=1,
+        retry_delay=timedelta(0),
+        poll_interval=0.05,
+        aws_conn_id="lab",
+    )
+    ti = TaskInstance()
+
+    with capture_logs() as logged:
+        ti.run(operator)
+
+    assert len(ti.xcom["batch_ids"]) == 2
+    assert not any("runs.jsonl cannot be read" in line for line in lines(logged))
+    assert len(list(read_run_manifest(ti.xcom["manifest_uri"], aws_conn_id="lab"))) == 101
+
+
 def test_a_generator_that_was_read_says_why_failed_runs_cannot_be_sent_again(account: Emulator) -> None:
     operator = StartRunBatchOperator(
         task_id="call_variants",
@@ -460,10 +506,16 @@ def test_nothing_is_submitted_once_somebody_has_ended_the_task(
     assert len(account.batches) == 1
 
 
+@pytest.mark.parametrize("staged_by_the_author", [False, True])
 def test_a_record_that_went_between_rounds_leaves_its_runs_unaccounted_for(
-    start: Start, account: Emulator
+    start: Start, account: Emulator, staged_by_the_author: bool
 ) -> None:
-    operator = start((GOOD, UNLUCKY, HUNGRY))
+    settings: Any = (GOOD, UNLUCKY, HUNGRY)
+    if staged_by_the_author:
+        body = json.dumps([{"runSettingId": name} for name in settings]).encode()
+        account.client("s3").put_object(Bucket=BUCKET, Key="mine.json", Body=body)
+        settings = {"s3UriSettings": f"s3://{BUCKET}/mine.json"}
+    operator = start(settings)
     complete = operator.execute_complete
 
     def delete_the_first(context: Any, event: Any) -> Any:
@@ -607,20 +659,6 @@ def test_fail_fast_bears_what_another_round_may_mend(start: Start, account: Emul
 
     assert ti.run(start((GOOD, UNLUCKY, THROTTLED), fail_fast=True))["runs"]["completed"] == 3
     assert "CancelRunBatch" not in account.calls
-
-
-@pytest.fixture(name="ended_batches")
-def _ended_batches(account: Emulator) -> None:
-    """Let a batch end before anybody looks, so that fail_fast comes too late for it."""
-    clock = ManualClock()
-    account.backend.configure(SETTINGS, clock)
-
-    def submit(environ: Any, start_response: Callable[..., Any]) -> Any:
-        answer = account.application(environ, start_response)
-        clock.advance(FOR_EVER)
-        return answer
-
-    account.answers["StartRunBatch"].extend([submit] * 2)
 
 
 @pytest.mark.usefixtures("ended_batches")
