@@ -15,7 +15,7 @@ def allowed_failures(max_failed_runs: float, total: int) -> int:
     :param max_failed_runs: An int is a number of runs, a float below 1 a fraction of ``total``.
     """
     if isinstance(max_failed_runs, float):
-        # The share is rounded down, and 0.07 of 100 must not become 7.000000000000001.
+        # The share is rounded down, but 0.29 of 100, which is 28.999999999999996, to 29.
         return int(round(max_failed_runs * total, 6))
     return max_failed_runs
 
