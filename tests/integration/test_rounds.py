@@ -27,6 +27,7 @@ from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
 from tests.integration.conftest import BUCKET, Emulator
 from tests.integration.tasks import StateStore, TaskInstance
+from tests.integration.test_cancel_and_delete import time_passes_with_each_look
 from tests.integration.test_every_end import (
     COHORT,
     DEFAULT,
@@ -201,6 +202,7 @@ def test_a_task_that_waits_on_its_worker_pauses_there(
 def test_a_task_that_is_killed_in_a_pause_has_nothing_to_cancel(
     start: Start, account: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.triggers.ownership._state_of", lambda ti: "failed")
     ti, operator = TaskInstance(), start((THROTTLED,))
 
     def killed(*args: Any) -> None:
@@ -654,10 +656,15 @@ def test_a_batch_is_cancelled_as_soon_as_too_many_runs_have_failed(start: Start,
         ti.retry().run(start(names, **arguments))
 
 
-def test_fail_fast_bears_what_another_round_may_mend(start: Start, account: Emulator) -> None:
-    ti = TaskInstance()
+@pytest.mark.parametrize("failed", [UNLUCKY, THROTTLED])
+def test_fail_fast_bears_what_another_round_may_mend(start: Start, account: Emulator, failed: str) -> None:
+    settings = Settings(fail_submissions=0.5, fail_runs=0.5, run_seconds=300, concurrent_runs=1)
+    clock = ManualClock()
+    account.backend.configure(settings, clock)
+    time_passes_with_each_look(account, clock, 100)
 
-    assert ti.run(start((GOOD, UNLUCKY, THROTTLED), fail_fast=True))["runs"]["completed"] == 3
+    # The run that fails comes first, so that it is seen to have failed while the other one is under way.
+    assert TaskInstance().run(start((failed, GOOD), fail_fast=True))["runs"]["completed"] == 2
     assert "CancelRunBatch" not in account.calls
 
 
