@@ -298,10 +298,15 @@ def test_a_batch_whose_record_goes_while_it_is_waited_for_fails_the_sensor_soon(
 
 
 def test_a_batch_that_nobody_knows_is_waited_for_no_longer_than_the_timeout(
-    sensor: Sensor, emulator: Emulator
+    sensor: Sensor, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("airflow_provider_omics_batch.sensors.omics.PAUSE", 30)
+    began = time.monotonic()
+
     with pytest.raises(AirflowSensorTimeout):
         run(sensor("404", timeout=1))
+
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("way", ["deferred", "poke"])

@@ -219,11 +219,16 @@ async def test_no_burst_follows_when_a_slow_service_recovers(
         await asyncio.gather(*calls)
 
 
-@pytest.mark.parametrize("rate", ["0", "-1"])
-async def test_a_rate_limit_that_is_none_is_replaced(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+async def test_a_rate_limit_that_is_none_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, rate: str
+) -> None:
     monkeypatch.setenv("AIRFLOW__OMICS_BATCH__REQUESTS_PER_SECOND", rate)
 
-    await look(aws_conn_id="aws_default")
+    limiter = shared._Turns()._limiter
+
+    assert limiter.max_rate / limiter.time_period == 5
+    assert "requests_per_second must be above 0; 5.0 is used" in caplog.text
 
 
 async def test_a_client_is_renewed_after_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
