@@ -242,8 +242,12 @@ def test_a_batch_that_has_ended_need_not_be_cancelled(make: Make, emulator: Emul
 def test_a_batch_that_has_ended_fails_its_cancellation_where_that_is_wanted(
     make: Make, emulator: Emulator, processed: str
 ) -> None:
+    ti = TaskInstance(task_id="end")
+
     with pytest.raises(RunBatchFailedError, match="is PROCESSED; it could not be cancelled any more"):
-        TaskInstance(task_id="end").run(make(CancelRunBatchOperator, processed, fail_if_ended=True))
+        ti.run(make(CancelRunBatchOperator, processed, fail_if_ended=True))
+
+    assert ti.xcom["return_value"]["status"] == "PROCESSED"
 
 
 @pytest.mark.parametrize("fail_if_ended", [True, False])
@@ -304,6 +308,13 @@ def json_answer(**body: Any) -> Any:
     return answer("200 OK", json.dumps(body).encode(), **{"Content-Type": "application/json"})
 
 
+#: As ListRunsInBatch tells of them.
+NOT_DELETED = [
+    {"runSettingId": name, "runId": run_id, "submissionStatus": "DELETE_FAILED"}
+    for name, run_id in (("S1", "5000002"), ("S2", "5000003"))
+]
+
+
 def test_runs_that_could_not_be_deleted_fail_the_task_with_their_ids(
     make: Make, emulator: Emulator, processed: str
 ) -> None:
@@ -311,11 +322,7 @@ def test_runs_that_could_not_be_deleted_fail_the_task_with_their_ids(
     emulator.answers["GetBatch"].append(
         json_answer(status="RUNS_DELETE_FAILED", totalRuns=3, submissionSummary=counts)
     )
-    runs = [
-        {"runSettingId": name, "runId": run_id, "submissionStatus": "DELETE_FAILED"}
-        for name, run_id in (("S1", "5000002"), ("S2", "5000003"))
-    ]
-    emulator.answers["ListRunsInBatch"].append(json_answer(runs=runs))
+    emulator.answers["ListRunsInBatch"].append(json_answer(runs=NOT_DELETED))
     ti = TaskInstance(task_id="end")
 
     with pytest.raises(RunBatchFailedError) as caught:
@@ -326,6 +333,16 @@ def test_runs_that_could_not_be_deleted_fail_the_task_with_their_ids(
     )
     assert ti.xcom["run_ids_left"] == {"S1": "5000002", "S2": "5000003"}
     assert ti.xcom["return_value"]["deletions"] == {"successful": 1, "failed": 2}
+
+
+def test_runs_that_could_not_be_deleted_fail_the_task_also_where_they_are_not_counted(
+    make: Make, emulator: Emulator, processed: str
+) -> None:
+    emulator.answers["GetBatch"].append(json_answer(status="RUNS_DELETE_FAILED", totalRuns=3))
+    emulator.answers["ListRunsInBatch"].append(json_answer(runs=NOT_DELETED))
+
+    with pytest.raises(RunBatchFailedError, match=r"2 could not be deleted: S1 \(run 5000002\), S2 "):
+        TaskInstance(task_id="end").run(make(DeleteRunBatchOperator, processed))
 
 
 def test_runs_that_are_under_way_are_not_deleted(make: Make, emulator: Emulator, under_way: str) -> None:
@@ -371,11 +388,13 @@ def test_a_batch_without_a_record_has_nothing_to_cancel(
 ) -> None:
     monkeypatch.setattr("airflow_provider_omics_batch.run_batch.cancel.GRACE_FOR_A_NEW_BATCH", 0)
     emulator.client("omics").delete_batch(batchId=processed)
+    ti = TaskInstance(task_id="end")
 
     with capture_logs() as logged:
-        summary = TaskInstance(task_id="end").run(make(CancelRunBatchOperator, processed))
+        summary = ti.run(make(CancelRunBatchOperator, processed))
 
     assert summary["status"] == "GONE"
+    assert ti.xcom["run_ids_left"] == {}
     assert any(f"has no record of run batch {processed}" in line for line in lines(logged))
 
 
