@@ -207,12 +207,13 @@ def start(case: Case, *, deferrable: bool, **arguments: Any) -> StartRunBatchOpe
 
 def outcome(ti: TaskInstance, operator: StartRunBatchOperator) -> dict[str, Any]:
     """Run a task, and return its XCom and its error."""
-    told = None
+    failure = None
     try:
         ti.run(operator)
     except RunBatchFailedError as error:
-        told = (str(error), error.batch_id, error.summary == ti.xcom["return_value"])
-    return {**_without_uuids(ti.xcom), "error": told}
+        failure = error
+    assert failure is None or failure.summary == ti.xcom["return_value"]
+    return {**_without_uuids(ti.xcom), "error": failure and (str(failure), failure.batch_id)}
 
 
 def _without_uuids(xcom: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +221,7 @@ def _without_uuids(xcom: dict[str, Any]) -> dict[str, Any]:
     same: dict[str, Any] = json.loads(
         re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "", json.dumps(xcom))
     )
-    return {**same, "manifest_uri": xcom["manifest_uri"]} if False else same
+    return same
 
 
 STAGING = f"s3://{BUCKET}/airflow/"

@@ -219,8 +219,16 @@ def test_a_task_that_is_killed_while_it_submits_cancels_its_batch_as_soon_as_it_
 
 @pytest.mark.usefixtures("state_of_task")
 def test_a_task_that_is_killed_before_it_has_submitted_cancels_nothing(slow: Emulator) -> None:
-    start().on_kill()
+    def killed(number: int) -> Any:
+        operator.on_kill()
+        raise KeyboardInterrupt
 
+    # It reads what it is to submit.
+    operator = start(batch_run_settings=map(killed, range(3)))
+    with pytest.raises(KeyboardInterrupt):
+        operator.execute(TaskInstance().context)
+
+    assert operator._killed
     assert not slow.calls
 
 

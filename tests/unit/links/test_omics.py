@@ -115,8 +115,8 @@ def test_outputs_are_listed_below_their_prefix(output_uri: str, prefix: str) -> 
         (RunBatchManifestLink, {}),
         (RunBatchManifestLink, {"uri": None, "written": False}),
         (RunBatchOutputsLink, {}),
-        (RunBatchOutputsLink, {"default_run_setting": {}}),
-        (RunBatchOutputsLink, {"default_run_setting": {"outputUri": None}}),
+        (RunBatchOutputsLink, {"output_uri": None}),
+        (RunBatchOutputsLink, {"output_uri": ""}),
     ],
 )
 def test_a_link_without_a_value_is_empty(link: Any, values: dict[str, Any]) -> None:
