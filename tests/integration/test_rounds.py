@@ -586,6 +586,32 @@ def test_a_retry_learns_the_reasons_that_were_not_told_before(start: Start, acco
     assert first.retry().run(start((GOOD, UNLUCKY), **arguments))["runs"]["completed"] == 2
 
 
+def test_a_timeout_of_a_retry_tells_whether_its_own_batch_was_cancelled(account: Emulator) -> None:
+    """That of the try before has ended by itself."""
+    clock = ManualClock()
+    account.backend.configure(Settings(fail_submissions=0.5, creating_seconds=0), clock)
+    operator = StartRunBatchOperator(
+        task_id="call_variants",
+        default_run_setting=DEFAULT,
+        batch_run_settings=[{"runSettingId": name} for name in (GOOD, THROTTLED)],
+        wait_until="submitted",
+        retries=1,
+        execution_timeout=timedelta(hours=1),
+    )
+    first = with_store(max_tries=1)
+    first.until_deferred(operator.execute)
+    clock.advance(1_000_000)
+    with pytest.raises(RunBatchFailedError, match="1 could not be submitted"):
+        first.until_deferred(operator.execute_complete)
+    second = first.retry()
+    second.until_deferred(operator.execute)
+
+    with pytest.raises(
+        RunBatchTimeoutError, match=r"^Run batch 1000002 .* and was cancelled: it is STOPPING"
+    ):
+        operator.resume_execution("__fail__", {"error": "Trigger timeout"}, second.context)
+
+
 def test_a_timeout_leaves_a_manifest_of_the_runs_so_far(start: Start, account: Emulator) -> None:
     account.configure(run_seconds=1_000_000_000)
     ti = TaskInstance()
