@@ -13,10 +13,12 @@ from structlog.testing import capture_logs
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
+from airflow_provider_omics_batch.hooks.omics import OmicsHook
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
 from tests.integration.conftest import BUCKET, DEFAULT, Emulator, answer
 from tests.integration.tasks import StateStore, TaskInstance
+from tests.integration.test_cancel_and_delete import lines
 
 STAGING = f"s3://{BUCKET}/airflow/"
 
@@ -109,7 +111,7 @@ def test_all_that_is_published_of_a_batch_with_a_manifest_is_small(
     assert len(json.dumps(ti.xcom)) < 3_500
 
 
-def test_a_generator_is_read_once_and_never_as_a_whole(start: Start, emulator: Emulator) -> None:
+def test_a_generator_gives_run_settings_as_a_list_does(start: Start, emulator: Emulator) -> None:
     emulator.configure(start_run_tps=1000, concurrent_runs=1000)
 
     assert TaskInstance().run(start((s for s in settings(150)), staging_uri=STAGING))["total"] == 150
@@ -247,6 +249,12 @@ def test_a_given_request_id_is_used_as_it_is(start: Start, emulator: Emulator) -
         TaskInstance(task_id=task_id).run(start(settings(2), request_id="night-7"))
 
     assert len(emulator.batches) == 1
+    with pytest.raises(ClientError, match="requestId night-7 was used before with other parameters"):
+        emulator.client("omics").start_run_batch(
+            requestId="night-7",
+            defaultRunSetting=DEFAULT,
+            batchRunSettings={"inlineSettings": settings(1)},
+        )
 
 
 def test_run_settings_that_are_there_already_are_not_sent_again(start: Start, emulator: Emulator) -> None:
@@ -302,12 +310,20 @@ def test_a_bad_row_of_a_sheet_is_named_before_anything_is_sent(
     assert not emulator.calls
 
 
-def test_a_dry_run_checks_everything_and_sends_nothing(
-    start: Start, emulator: Emulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    start(
-        (s for s in settings(5)), default_run_setting={**DEFAULT, "parameters": {"reference": "GRCh38"}}
-    ).dry_run()
+def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(start: Start, emulator: Emulator) -> None:
+    default = {**DEFAULT, "parameters": {"reference": "GRCh38"}}
+
+    with capture_logs() as logged:
+        start((s for s in settings(5)), default_run_setting=default).dry_run()
+
+    first = {**default, "parameters": {"reference": "GRCh38", "sample": "S0"}, "runSettingId": "S0"}
+    assert f"Would submit 5 runs; the first: {first}" in lines(logged)
+    assert not emulator.calls
+
+
+def test_a_dry_run_checks_the_last_run_setting_as_it_does_the_first(start: Start, emulator: Emulator) -> None:
+    with pytest.raises(RunSettingsError, match="outputUri must be of the form"):
+        start([*settings(5), {"runSettingId": "S5", "outputUri": "gs://out/"}]).dry_run()
 
     assert not emulator.calls
 
@@ -479,6 +495,13 @@ def test_a_clear_starts_a_new_batch_though_airflow_has_kept_the_old(start: Start
     assert len(emulator.batches) == 2
 
 
+@pytest.fixture(name="little_patience")
+def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it take two seconds, not two minutes, to find out that a submission is tried in vain."""
+    monkeypatch.setattr("airflow_provider_omics_batch.hooks.omics.PATIENCE", 2)
+
+
+@pytest.mark.usefixtures("little_patience")
 def test_another_input_under_the_same_request_id_is_told_with_the_way_out(emulator: Emulator) -> None:
     def start(count: int) -> StartRunBatchOperator:
         return StartRunBatchOperator(
@@ -493,6 +516,7 @@ def test_another_input_under_the_same_request_id_is_told_with_the_way_out(emulat
         TaskInstance().run(start(3))
 
     assert any("or clear the task to start a new one" in line["event"] for line in logged)
+    assert emulator.calls["StartRunBatch"] == 2
     assert len(emulator.batches) == 1
 
 
@@ -525,15 +549,25 @@ def test_a_permission_that_is_missing_while_waiting_is_named(start: Start, emula
     assert any(line["event"] == "The caller needs omics:GetBatch" for line in logged)
 
 
+@pytest.mark.usefixtures("little_patience")
 def test_missing_credentials_are_told_at_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
     del connection["login"], connection["password"]
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    attempts, submit = [], OmicsHook._start
+
+    def noted(hook: OmicsHook, request: dict[str, Any]) -> Any:
+        attempts.append(request)
+        return submit(hook, request)
+
+    monkeypatch.setattr(OmicsHook, "_start", noted)
 
     with pytest.raises(NoCredentialsError):
         TaskInstance().run(start(settings(1)))
+
+    assert len(attempts) == 1
 
 
 @pytest.mark.parametrize(
