@@ -17,10 +17,14 @@ from airflow.sdk.exceptions import TaskDeferred
 
 
 class StateStore(dict[str, Any]):
-    """What Airflow 3.3 keeps for a task over its tries."""
+    """What Airflow 3.3 keeps for a task over its tries, and for how long."""
+
+    def __init__(self) -> None:
+        self.retentions: dict[str, Any] = {}
 
     def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         self[key] = json.loads(json.dumps(value))
+        self.retentions[key] = retention
 
 
 class TaskInstance:

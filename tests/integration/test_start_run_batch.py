@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from botocore.exceptions import ClientError, NoCredentialsError
 from structlog.testing import capture_logs
 
 from airflow_provider_omics_batch.emulator import Fault
 from airflow_provider_omics_batch.exceptions import RunBatchFailedError, RunSettingsError
 from airflow_provider_omics_batch.hooks.omics import OmicsHook
+from airflow_provider_omics_batch.operators.memory import RUN_BATCHES
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
 from tests.integration.conftest import BUCKET, DEFAULT, Emulator, answer
@@ -493,6 +495,15 @@ def test_a_clear_starts_a_new_batch_though_airflow_has_kept_the_old(start: Start
     cleared.run(start(settings(2)))
 
     assert len(emulator.batches) == 2
+
+
+def test_what_airflow_keeps_of_a_batch_never_expires(start: Start, emulator: Emulator) -> None:
+    ti = TaskInstance()
+    ti.state_store = StateStore()
+
+    ti.run(start(settings(2)))
+
+    assert ti.state_store.retentions == {RUN_BATCHES: NEVER_EXPIRE}
 
 
 @pytest.fixture(name="little_patience")
