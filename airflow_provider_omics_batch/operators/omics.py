@@ -156,6 +156,11 @@ class StartRunBatchOperator(RunBatchWaitOperator):
         """Return what is to be submitted, in any of its forms, whenever some of it is."""
         return self.batch_run_settings
 
+    def check_before_submission(self, context: Context) -> None:
+        """Stop a task that was killed; not in a retry, which finds by submitting what it has to cancel."""
+        if self._tries(context) == 1:
+            self._stop_if_killed()
+
     def execute(self, context: Context) -> dict[str, Any]:
         self._task_instance = context["ti"]
         submitter = RunsSubmitter(self, context)

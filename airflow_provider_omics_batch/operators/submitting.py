@@ -63,6 +63,7 @@ class RunsSubmitter:
     def submit(self) -> SubmittedBatch:
         """Submit all runs, or find the batch that an earlier try has made of them."""
         prepared = submission_of(self._operator, self._context).prepare()
+        self._operator.check_before_submission(self._context)
         batch = self._start(prepared, may_fail=self._operator.max_failed_runs)
         count = "the staged" if prepared.total is None else f"{prepared.total:,}"
         self._log.info("Run batch %s of %s runs is %s", batch.batch_id, count, batch.status)

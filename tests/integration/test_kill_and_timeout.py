@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -215,6 +215,26 @@ def test_a_task_that_is_killed_while_it_submits_cancels_its_batch_as_soon_as_it_
         operator.execute(ti.context)
 
     assert status(slow, "1000001") in {"STOPPING", "CANCELLED"}
+
+
+@pytest.mark.usefixtures("state_of_task")
+@pytest.mark.parametrize(("try_number", "submits"), [(1, False), (2, True)])
+def test_a_task_that_is_killed_while_it_reads_submits_only_to_find_what_it_has_to_cancel(
+    slow: Emulator, try_number: int, submits: bool
+) -> None:
+    """The first try has nothing to find."""
+
+    def settings() -> Iterator[dict[str, str]]:
+        operator.on_kill()
+        yield {"runSettingId": "S0"}
+
+    ti, operator = TaskInstance(try_number=try_number, max_tries=1), start(retries=1)
+    operator.batch_run_settings = settings()
+    with pytest.raises(AirflowException, match="The task was killed"):
+        operator.execute(ti.context)
+
+    assert ("StartRunBatch" in slow.calls) is submits
+    assert ("CancelRunBatch" in slow.calls) is submits
 
 
 @pytest.mark.usefixtures("state_of_task")

@@ -33,6 +33,7 @@ PUBLIC = ("decorators", "hooks", "operators", "sensors")
 #: Methods that Airflow calls, or this package itself.
 NOT_FOR_AUTHORS = {"deserialize", "get_session", "resolve", "resume_execution", "run_settings", "serialize"}
 NOT_FOR_AUTHORS |= {
+    "check_before_submission",
     "execute",
     "execute_again",
     "execute_complete",
