@@ -42,7 +42,7 @@ class RunningDemo:
 
     def __init__(self, home: Path, **variables: str) -> None:
         self.port, self.emulator_port = free_port(), free_port()
-        self._log = home.with_suffix(".txt")
+        self._log = home.with_name(f"{home.name}-{self.port}.txt")
         ours = {
             "DEMO_HOME": str(home),
             "DEMO_PORT": str(self.port),
