@@ -118,3 +118,11 @@ async def first_event(deferred: TaskDeferred) -> Any:
     path, arguments = serde.deserialize(json.loads(json.dumps(serde.serialize(deferred.trigger.serialize()))))
     async with aclosing(import_string(path)(**arguments).run()) as events:
         return (await anext(events)).payload
+
+
+def lines(logged: Any) -> list[str]:
+    """Return the lines of a log that structlog has captured."""
+    return [
+        line["event"] % line["positional_args"] if "positional_args" in line else line["event"]
+        for line in logged
+    ]

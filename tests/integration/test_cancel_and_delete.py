@@ -22,7 +22,7 @@ from airflow_provider_omics_batch.operators.omics import (
     DeleteRunBatchOperator,
 )
 from tests.integration.conftest import Emulator, answer
-from tests.integration.tasks import TaskInstance
+from tests.integration.tasks import TaskInstance, lines
 
 FOR_EVER = 1_000_000.0
 
@@ -75,13 +75,6 @@ def time_passes_with_each_look(emulator: Emulator, clock: ManualClock, seconds: 
         return emulator.application(environ, start_response)
 
     emulator.answers["GetBatch"].extend([look_later] * 100)
-
-
-def lines(logged: Any) -> list[str]:
-    return [
-        line["event"] % line["positional_args"] if "positional_args" in line else line["event"]
-        for line in logged
-    ]
 
 
 def test_a_batch_is_cancelled_and_waited_for(

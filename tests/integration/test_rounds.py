@@ -26,7 +26,7 @@ from airflow_provider_omics_batch.operators.memory import remember
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
 from tests.integration.conftest import BUCKET, Emulator
-from tests.integration.tasks import StateStore, TaskInstance
+from tests.integration.tasks import StateStore, TaskInstance, lines
 from tests.integration.test_cancel_and_delete import time_passes_with_each_look
 from tests.integration.test_every_end import (
     COHORT,
@@ -94,13 +94,6 @@ def sent(emulator: Emulator) -> list[set[str]]:
     return [
         {run["runSettingId"] for run in omics.list_runs_in_batch(batchId=batch["id"])["runs"]}
         for batch in reversed(emulator.batches)
-    ]
-
-
-def lines(logged: Any) -> list[str]:
-    return [
-        line["event"] % line["positional_args"] if "positional_args" in line else line["event"]
-        for line in logged
     ]
 
 

@@ -21,7 +21,7 @@ from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import read_run_manifest
 from airflow_provider_omics_batch.sensors.omics import RunBatchSensor
 from tests.integration.conftest import BUCKET, DEFAULT, Emulator
-from tests.integration.tasks import TaskInstance
+from tests.integration.tasks import TaskInstance, lines
 
 STAGING = f"s3://{BUCKET}/airflow/"
 
@@ -54,13 +54,6 @@ def run(sensor: RunBatchSensor, ti: TaskInstance | None = None) -> Any:
             return ti.run(sensor)
         except AirflowRescheduleException:
             ti.first_rescheduled_at = ti.first_rescheduled_at or ti.start_date
-
-
-def texts(logged: list[Any]) -> str:
-    return "\n".join(
-        line["event"] % line["positional_args"] if "positional_args" in line else line["event"]
-        for line in logged
-    )
 
 
 def cancels(emulator: Emulator) -> list[str]:
@@ -278,7 +271,7 @@ def test_a_batch_that_nobody_knows_fails_the_sensor_which_says_why_it_waits(
     with capture_logs() as logged, pytest.raises(ClientError, match="ResourceNotFoundException"):
         run(sensor("404"))
 
-    assert "does not know run batch 404" in texts(logged)
+    assert "does not know run batch 404" in "\n".join(lines(logged))
 
 
 def test_a_batch_whose_record_goes_while_it_is_waited_for_fails_the_sensor_soon(
@@ -294,7 +287,7 @@ def test_a_batch_whose_record_goes_while_it_is_waited_for_fails_the_sensor_soon(
     with capture_logs() as logged, pytest.raises(ClientError, match="ResourceNotFoundException"):
         run(sensor(batch_id, timeout=60))
 
-    assert "HealthOmics has no record of the batch: it was deleted" in texts(logged)
+    assert "HealthOmics has no record of the batch: it was deleted" in "\n".join(lines(logged))
 
 
 def test_a_batch_that_nobody_knows_is_waited_for_no_longer_than_the_timeout(

@@ -19,8 +19,7 @@ from airflow_provider_omics_batch.operators.memory import RUN_BATCHES
 from airflow_provider_omics_batch.operators.omics import StartRunBatchOperator
 from airflow_provider_omics_batch.run_batch import SampleSheet, read_run_manifest
 from tests.integration.conftest import BUCKET, DEFAULT, Emulator, answer
-from tests.integration.tasks import StateStore, TaskInstance
-from tests.integration.test_cancel_and_delete import lines
+from tests.integration.tasks import StateStore, TaskInstance, lines
 
 STAGING = f"s3://{BUCKET}/airflow/"
 
